@@ -1,0 +1,206 @@
+//! Fragments into messages (RFC 6455 §5.4): which frame may come next, how large a message may get,
+//! and the bytes of one that is not complete. Knows no control frames.
+//!
+//! 1. A header is judged before any byte of its payload is kept.
+//! 2. The buffer grows with the bytes received, by at most one and a half times; a declared length
+//!    never reserves anything.
+//! 3. The bytes of a text are valid UTF-8 so far, or the message does not exist any more.
+
+use crate::error::Violation;
+use crate::frames::{FirstByte, Opcode};
+use crate::limits::Limits;
+use crate::utf8::Utf8Validator;
+
+/// Whether a message is text or binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+impl MessageKind {
+    /// Return the opcode of the first frame of such a message.
+    pub(crate) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
+/// A message that has begun and not ended.
+#[derive(Debug)]
+pub(crate) struct Message {
+    kind: MessageKind,
+    /// Frames begun, empty ones counted.
+    fragments: u32,
+    utf8: Utf8Validator,
+    buffer: Vec<u8>,
+}
+
+impl Message {
+    /// Begin a message with its first frame.
+    pub(crate) fn begin(kind: MessageKind) -> Self {
+        Self {
+            kind,
+            fragments: 1,
+            utf8: Utf8Validator::default(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Count a continuation frame whose header was judged.
+    pub(crate) fn begin_fragment(&mut self) {
+        self.fragments = self.fragments.saturating_add(1);
+    }
+
+    /// Return the bytes allocated for the payload so far.
+    pub(crate) fn allocated(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Take payload bytes; `expected` more will follow in this frame if it is the last one, else
+    /// `None`.
+    pub(crate) fn push(&mut self, bytes: &[u8], expected: Option<usize>) -> Result<(), Violation> {
+        if self.kind == MessageKind::Text {
+            self.utf8.push(bytes).map_err(|_| Violation::TextInvalid)?;
+        }
+        self.reserve(bytes.len(), expected);
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// End the message; a text must not stop inside a character.
+    pub(crate) fn finish(self) -> Result<(MessageKind, Vec<u8>), Violation> {
+        if self.kind == MessageKind::Text {
+            self.utf8.finish().map_err(|_| Violation::TextInvalid)?;
+        }
+        Ok((self.kind, self.buffer))
+    }
+
+    /// Make room for `more` bytes: half as much again as is held then, which keeps copying linear,
+    /// and no more than the whole message needs once its end is known.
+    fn reserve(&mut self, more: usize, expected: Option<usize>) {
+        let needed = self.buffer.len().saturating_add(more);
+        if needed > self.buffer.capacity() {
+            let grown = needed.saturating_add(needed / 2);
+            let whole = expected.map_or(usize::MAX, |after| needed.saturating_add(after));
+            self.buffer
+                .reserve_exact(grown.min(whole).saturating_sub(self.buffer.len()));
+        }
+    }
+}
+
+/// Judge whether a frame may come now: the rules of §5.4 and the limit on fragments.
+///
+/// Control frames may come at any time, also between fragments.
+#[inline]
+pub(crate) fn judge_sequence(
+    open: Option<&Message>,
+    frame: FirstByte,
+    limits: &Limits,
+) -> Result<(), Violation> {
+    let fragments_before = match (frame.opcode, open) {
+        (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
+        (Opcode::Continuation, None) => return Err(Violation::ContinuationUnexpected),
+        (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Violation::ContinuationMissing),
+        (Opcode::Continuation, Some(message)) => message.fragments,
+        (Opcode::Text | Opcode::Binary, None) => 0,
+    };
+    if fragments_before >= limits.message_fragments_max {
+        return Err(Violation::TooManyFragments);
+    }
+    Ok(())
+}
+
+/// Judge the declared length of a data frame, and return it.
+#[inline]
+pub(crate) fn judge_size(
+    open: Option<&Message>,
+    payload_len: u64,
+    limits: &Limits,
+) -> Result<usize, Violation> {
+    let held = open.map_or(0, |message| message.buffer.len());
+    let declared = usize::try_from(payload_len).map_err(|_| Violation::MessageTooBig)?;
+    match held.checked_add(declared) {
+        Some(whole) if whole <= limits.message_bytes_max => Ok(declared),
+        Some(_) | None => Err(Violation::MessageTooBig),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        message_bytes_max: 10,
+        message_fragments_max: 3,
+    };
+
+    fn frame(opcode: Opcode) -> FirstByte {
+        FirstByte { fin: false, opcode }
+    }
+
+    #[test]
+    fn buffer_grows_with_the_bytes_received() {
+        for part in [1, 7, 100, 1000] {
+            let mut message = Message::begin(MessageKind::Binary);
+            for received in (part..100_000).step_by(part) {
+                message.push(&vec![7; part], None).unwrap();
+                assert!(message.allocated() <= received + received / 2, "{received}");
+            }
+        }
+    }
+
+    #[test]
+    fn buffer_of_a_last_frame_ends_at_its_size() {
+        let mut message = Message::begin(MessageKind::Binary);
+        for left in (0..1000_usize).rev() {
+            message.push(&[7], Some(left)).unwrap();
+        }
+        assert_eq!(message.allocated(), 1000);
+    }
+
+    #[test]
+    fn few_reallocations_serve_a_dribbled_message() {
+        let mut message = Message::begin(MessageKind::Binary);
+        let mut reallocations = 0;
+        for _ in 0..100_000 {
+            let before = message.allocated();
+            message.push(&[7], None).unwrap();
+            reallocations += usize::from(message.allocated() != before);
+        }
+        assert!(reallocations < 35, "{reallocations}");
+    }
+
+    #[test]
+    fn fragments_are_counted_when_empty_too() {
+        let mut message = Message::begin(MessageKind::Text);
+        for _ in 1..LIMITS.message_fragments_max {
+            let judged = judge_sequence(Some(&message), frame(Opcode::Continuation), &LIMITS);
+            assert_eq!(judged, Ok(()));
+            message.begin_fragment();
+        }
+        assert_eq!(
+            judge_sequence(Some(&message), frame(Opcode::Continuation), &LIMITS),
+            Err(Violation::TooManyFragments)
+        );
+        assert_eq!(
+            judge_sequence(Some(&message), frame(Opcode::Ping), &LIMITS),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn size_is_the_sum_of_all_fragments() {
+        let mut message = Message::begin(MessageKind::Binary);
+        message.push(&[0; 4], None).unwrap();
+        assert_eq!(judge_size(Some(&message), 6, &LIMITS), Ok(6));
+        let too_big = Err(Violation::MessageTooBig);
+        assert_eq!(judge_size(Some(&message), 7, &LIMITS), too_big);
+        assert_eq!(judge_size(Some(&message), u64::MAX, &LIMITS), too_big);
+        assert_eq!(judge_size(None, 1 << 40, &LIMITS), too_big);
+    }
+}
