@@ -1,0 +1,255 @@
+//! Sends to the queue: payloads are encoded straight into the queue's memory, under one short mutex
+//! and without the shard.
+//!
+//! 1. Any thread may push; nothing here waits for the shard or the interpreter while locked.
+//! 2. A connection is known from its `Opened` to its `Closed` event, as the loop's thread meets them.
+//! 3. After `close` or `abort` was queued, sends of that connection are refused at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use wynd_engine::{Buffered, CommandQueue, ConnId, MessageKind, SharedFrame};
+
+use crate::errors;
+
+/// Bytes waiting from which on the queue is applied before it grows further. The default soft limit
+/// of one outbox: a loop of sends then meets the socket before it meets a limit.
+const QUEUE_BYTES_LONG: usize = 256 * 1024;
+
+/// Commands waiting from which on the queue is applied; some 200 KiB of entries.
+const QUEUE_COMMANDS_LONG: usize = 4096;
+
+/// A message framed once: what `Prepared` keeps for this engine.
+#[pyclass(frozen, module = "wynd._engine")]
+pub struct Frame(SharedFrame);
+
+#[pymethods]
+impl Frame {
+    /// Bytes on the wire, header included.
+    fn __len__(&self) -> usize {
+        self.0.bytes().len()
+    }
+}
+
+/// What a send was given.
+pub(crate) enum Outgoing<'a, 'py> {
+    /// UTF-8 of a str, or bytes.
+    Plain(&'a [u8]),
+    /// A frame that was built before.
+    Framed(Bound<'py, Frame>),
+}
+
+/// Reads a payload without a copy: a str, bytes, or a `Prepared`, which gets its frame here.
+pub(crate) fn outgoing<'a, 'py>(
+    payload: &'a Bound<'py, PyAny>,
+    kind: MessageKind,
+) -> PyResult<Outgoing<'a, 'py>> {
+    if let Ok(text) = payload.cast::<PyString>() {
+        return match text.to_str() {
+            Ok(text) => Ok(Outgoing::Plain(text.as_bytes())),
+            Err(_) => Err(errors::lone_surrogate()),
+        };
+    }
+    if let Ok(bytes) = payload.cast::<PyBytes>() {
+        let bytes = bytes.as_bytes();
+        if kind == MessageKind::Text && std::str::from_utf8(bytes).is_err() {
+            return Err(errors::not_text());
+        }
+        return Ok(Outgoing::Plain(bytes));
+    }
+    prepared(payload, kind).map(Outgoing::Framed)
+}
+
+#[cold]
+fn wrong_payload(payload: &Bound<'_, PyAny>) -> PyErr {
+    match payload.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!(
+            "payload must be str, bytes or Prepared, not {name}"
+        )),
+        Err(error) => error,
+    }
+}
+
+fn prepared<'py>(payload: &Bound<'py, PyAny>, kind: MessageKind) -> PyResult<Bound<'py, Frame>> {
+    let py = payload.py();
+    let Ok(kept) = payload.getattr(intern!(py, "_frame")) else {
+        return Err(wrong_payload(payload));
+    };
+    if let Ok(frame) = kept.cast_into::<Frame>() {
+        return Ok(frame);
+    }
+    let content = payload.getattr(intern!(py, "payload"))?;
+    let bytes = content.cast::<PyBytes>()?.as_bytes();
+    let frame = Bound::new(py, Frame(SharedFrame::new(kind, bytes)))?;
+    payload.setattr(intern!(py, "_frame"), &frame)?;
+    Ok(frame)
+}
+
+impl Frame {
+    /// The engine's half.
+    pub(crate) fn shared(&self) -> &SharedFrame {
+        &self.0
+    }
+}
+
+/// The kind of a data frame's opcode.
+pub(crate) fn kind_of(opcode: u8) -> MessageKind {
+    if opcode == 1 {
+        MessageKind::Text
+    } else {
+        MessageKind::Binary
+    }
+}
+
+/// One connection as senders see it.
+struct Peer {
+    conn: ConnId,
+    buffered: Buffered,
+    /// `close` or `abort` was queued.
+    is_closing: bool,
+}
+
+/// The queue and the connections it may name.
+#[derive(Default)]
+pub(crate) struct Commands {
+    pub(crate) queue: CommandQueue,
+    /// By slot of the id; one entry per slot, so that a lookup hashes nothing.
+    peers: Vec<Option<Peer>>,
+}
+
+fn slot(conn: ConnId) -> usize {
+    // The low half of an id is its slot in the shard's slab, which is dense.
+    (conn.as_u64() & 0xffff_ffff) as usize
+}
+
+impl Commands {
+    fn peer(&self, conn: ConnId) -> Option<&Peer> {
+        let peer = self.peers.get(slot(conn))?.as_ref()?;
+        (peer.conn == conn).then_some(peer)
+    }
+
+    /// Makes a connection known.
+    pub(crate) fn open(&mut self, conn: ConnId, buffered: Buffered) {
+        let slot = slot(conn);
+        if slot >= self.peers.len() {
+            self.peers.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.peers.get_mut(slot) {
+            *place = Some(Peer {
+                conn,
+                buffered,
+                is_closing: false,
+            });
+        }
+    }
+
+    /// Forgets a connection.
+    pub(crate) fn close(&mut self, conn: ConnId) {
+        if self.peer(conn).is_none() {
+            return;
+        }
+        if let Some(place) = self.peers.get_mut(slot(conn)) {
+            *place = None;
+        }
+        if self.peers.iter().rev().take(64).all(Option::is_none) {
+            let used = self
+                .peers
+                .iter()
+                .rposition(Option::is_some)
+                .map_or(0, |last| last + 1);
+            self.peers.truncate(used);
+            self.peers.shrink_to(2 * used);
+        }
+    }
+
+    /// Forgets all connections and returns them.
+    pub(crate) fn close_all(&mut self) -> Vec<ConnId> {
+        self.queue.clear();
+        let peers = std::mem::take(&mut self.peers);
+        peers.into_iter().flatten().map(|peer| peer.conn).collect()
+    }
+
+    /// Refuses further sends of a connection; false if it is unknown or was closing before.
+    pub(crate) fn begin_close(&mut self, conn: ConnId) -> bool {
+        match self.peers.get_mut(slot(conn)).and_then(Option::as_mut) {
+            Some(peer) if peer.conn == conn && !peer.is_closing => {
+                peer.is_closing = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Queues one message; the connection's unsent bytes, or `None` if it takes no more.
+    pub(crate) fn send(
+        &mut self,
+        conn: ConnId,
+        kind: MessageKind,
+        payload: &Outgoing<'_, '_>,
+    ) -> Option<usize> {
+        let peer = self.peers.get(slot(conn))?.as_ref()?;
+        if peer.conn != conn || peer.is_closing || peer.buffered.is_closed() {
+            return None;
+        }
+        Some(match payload {
+            Outgoing::Plain(bytes) => self.queue.push_send(conn, &peer.buffered, kind, bytes),
+            Outgoing::Framed(frame) => {
+                self.queue
+                    .push_shared(conn, &peer.buffered, frame.get().shared())
+            }
+        })
+    }
+
+    /// Whether sends of a connection are taken.
+    pub(crate) fn takes_messages(&self, conn: ConnId) -> bool {
+        self.peer(conn)
+            .is_some_and(|peer| !peer.is_closing && !peer.buffered.is_closed())
+    }
+
+    /// Unsent bytes of a connection, 0 if it is unknown.
+    pub(crate) fn buffered_bytes(&self, conn: ConnId) -> usize {
+        self.peer(conn).map_or(0, |peer| peer.buffered.bytes())
+    }
+}
+
+/// `Commands` behind its mutex, and what can be said of it without locking.
+#[derive(Default)]
+pub(crate) struct Outbound {
+    commands: Mutex<Commands>,
+    is_long: AtomicBool,
+}
+
+impl Outbound {
+    /// Locks for a push or a look. Nothing may call Python while this is held.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Commands> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether the queue has become long; called by pushers before they unlock.
+    pub(crate) fn note_length(&self, commands: &Commands) {
+        let queue = &commands.queue;
+        if queue.bytes() > QUEUE_BYTES_LONG || queue.len() > QUEUE_COMMANDS_LONG {
+            self.is_long.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the queue should be applied before it grows further.
+    pub(crate) fn is_long(&self) -> bool {
+        self.is_long.load(Ordering::Relaxed)
+    }
+
+    /// Takes what is queued into `taken`, which is empty and takes its place.
+    pub(crate) fn take(&self, taken: &mut CommandQueue) {
+        std::mem::swap(&mut self.lock().queue, taken);
+        self.is_long.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether something waits.
+    pub(crate) fn has_commands(&self) -> bool {
+        !self.lock().queue.is_empty()
+    }
+}

@@ -1,0 +1,549 @@
+//! `Engine`: one shard for one loop. `poll`, `dispatch`, `flush` and `settle` are the turn, called
+//! by `engines/native.py` in this order; all else queues commands or looks.
+//!
+//! Who wakes the loop: the first command after a turn arms one flush, by `schedule` on the loop's
+//! thread, by the poller's waker from another. `settle` disarms and then looks at the queue; a pusher
+//! pushes and then looks whether it is armed. So no command is left behind.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use wynd_engine::{
+    ConnId, ListenerId, ListenerOptions, Meter, MioNetwork, PublishOptions, Shard, SocketKind,
+    Waker,
+};
+
+use crate::batch::{tell_failure, RECEIVERS};
+use crate::clock::{Clock, Pace};
+use crate::commands::{kind_of, outgoing, Commands, Outbound, Outgoing};
+use crate::config::{self, Limits, OriginRules};
+use crate::errors;
+use crate::state::{Next, State, Turns};
+
+/// One shard: sockets, connections, rooms and timers of one event loop.
+#[pyclass(frozen, module = "wynd._engine")]
+pub struct Engine {
+    turns: Turns,
+    outbound: Outbound,
+    /// A flush is going to come: a turn runs, or one is scheduled.
+    is_armed: AtomicBool,
+    is_forked: AtomicBool,
+    /// `None` once the engine was shut down, since it holds a descriptor.
+    waker: Mutex<Option<Waker>>,
+    fileno: RawFd,
+    clock: Clock,
+    /// When the last turn began, in nanoseconds of `clock`.
+    polled_ns: AtomicU64,
+    loop_thread: ThreadId,
+    schedule: Py<PyAny>,
+}
+
+impl Engine {
+    #[inline]
+    fn check_fork(&self) -> PyResult<()> {
+        if self.is_forked.load(Ordering::Relaxed) {
+            return Err(errors::forked());
+        }
+        Ok(())
+    }
+
+    /// Runs `work` detached, with panics caught.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut State, std::time::Instant) -> T + Send,
+    ) -> PyResult<Option<T>> {
+        self.check_fork()?;
+        let now = self.clock.now(py)?;
+        Ok(self
+            .turns
+            .run(py, &self.outbound, now, |state| work(state, now)))
+    }
+
+    /// Runs `work` on the shard; an error if the engine was shut down.
+    fn with_shard<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Shard, std::time::Instant) -> T + Send,
+    ) -> PyResult<T> {
+        self.run(py, |state, now| {
+            state.shard.as_mut().map(|shard| work(shard, now))
+        })?
+        .flatten()
+        .ok_or_else(|| PyRuntimeError::new_err("the native engine was stopped"))
+    }
+
+    /// Queues something and sees to it that a flush comes.
+    #[inline]
+    fn push<T>(&self, py: Python<'_>, work: impl FnOnce(&mut Commands) -> T) -> PyResult<T> {
+        Ok(self.push_or_flush(py, work)?.0)
+    }
+
+    /// Does the same, and tells whether the queue was long and went to the sockets right away.
+    #[inline]
+    fn push_or_flush<T>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Commands) -> T,
+    ) -> PyResult<(T, bool)> {
+        self.check_fork()?;
+        let mut commands = self.outbound.lock();
+        let result = work(&mut commands);
+        self.outbound.note_length(&commands);
+        drop(commands);
+        if !self.is_armed.swap(true, Ordering::SeqCst) {
+            self.arm(py)?;
+        }
+        let is_long = self.outbound.is_long() && self.is_on_loop();
+        if is_long {
+            // The queue is bounded: what waits goes to the sockets before more is queued.
+            self.run(py, |state, now| state.flush(&self.outbound, now))?;
+        }
+        Ok((result, is_long))
+    }
+
+    #[cold]
+    fn arm(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_on_loop() {
+            self.schedule.call0(py)?;
+        } else if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn is_on_loop(&self) -> bool {
+        thread::current().id() == self.loop_thread
+    }
+}
+
+/// Takes over a descriptor that Python gave up.
+fn owned(fd: RawFd) -> PyResult<OwnedFd> {
+    if fd < 0 {
+        return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
+    }
+    // SAFETY: not -1, see above. `engines/native.py` calls `detach()` on the socket object first,
+    // so that nobody else closes the descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
+    #[pyo3(signature = (limits, origins, subprotocols, *, seed, schedule, clock=None))]
+    fn new(
+        py: Python<'_>,
+        limits: Limits,
+        origins: OriginRules,
+        subprotocols: Vec<String>,
+        seed: u64,
+        schedule: Py<PyAny>,
+        clock: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let config = config::config(&limits, origins.parse()?, subprotocols);
+        let clock = Clock::new(py, clock)?;
+        let network = MioNetwork::new().map_err(|error| errors::os_error(&error))?;
+        let shard = Shard::new(config, network, Meter::default(), seed, clock.now(py)?)
+            .map_err(|error| errors::os_error(&error))?;
+        Ok(Self {
+            outbound: Outbound::default(),
+            is_armed: AtomicBool::new(false),
+            is_forked: AtomicBool::new(false),
+            waker: Mutex::new(Some(shard.waker())),
+            fileno: shard.as_raw_fd(),
+            turns: Turns::new(State::new(shard)),
+            clock,
+            polled_ns: AtomicU64::new(0),
+            loop_thread: thread::current().id(),
+            schedule,
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.schedule)?;
+        if let Some(clock) = self.clock.given() {
+            visit.call(clock)?;
+        }
+        Ok(())
+    }
+
+    // The turn.
+
+    /// The poller's descriptor: readable while `poll` would find something.
+    fn fileno(&self) -> RawFd {
+        self.fileno
+    }
+
+    /// Accept, receive, decode, judge deadlines; true if there are events to dispatch.
+    fn poll(&self, py: Python<'_>) -> PyResult<bool> {
+        self.is_armed.store(true, Ordering::SeqCst);
+        let polled = self.run(py, |state, now| {
+            self.polled_ns
+                .store(self.clock.nanoseconds_of(now), Ordering::Relaxed);
+            let polled = match &mut state.shard {
+                Some(shard) => shard.poll(now, &mut state.batch),
+                None => Ok(()),
+            };
+            polled.map(|()| state.has_events())
+        })?;
+        match polled {
+            Some(Ok(has_events)) => Ok(has_events),
+            Some(Err(error)) => Err(errors::os_error(&error)),
+            None => Ok(true), // a panic was caught and is to be told, or the engine was shut down
+        }
+    }
+
+    /// Tell events until all are told (true), `slice_s` has passed or much is queued (false).
+    fn dispatch(
+        &self,
+        py: Python<'_>,
+        receivers: &Bound<'_, PyTuple>,
+        slice_s: f64,
+    ) -> PyResult<bool> {
+        if receivers.len() != RECEIVERS {
+            return Err(PyValueError::new_err(format!(
+                "{RECEIVERS} receivers are needed"
+            )));
+        }
+        self.check_fork()?;
+        let mut pace = Pace::new(slice_s, self.clock.elapsed(py)?.as_secs_f64());
+        loop {
+            match self.turns.next(py, &self.outbound)? {
+                Next::Event(event) => event.tell(py, receivers)?,
+                Next::Fault(text) => tell_failure(receivers, &text)?,
+                Next::Nothing => return Ok(true),
+            }
+            if self.outbound.is_long() {
+                return Ok(false);
+            }
+            if pace.is_due()
+                && self.turns.with(|state| state.has_events()).unwrap_or(false)
+                && pace.is_over(self.clock.elapsed(py)?.as_secs_f64())
+            {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Apply what is queued and send; true if that left events to dispatch.
+    fn flush(&self, py: Python<'_>) -> PyResult<bool> {
+        let flushed = self.run(py, |state, now| {
+            state.flush(&self.outbound, now);
+            state.has_events()
+        })?;
+        Ok(flushed.unwrap_or_else(|| self.turns.with(|state| state.has_events()).unwrap_or(false)))
+    }
+
+    /// End the turn: when the next one is due, in the seconds of `now()`; -1.0 is at once, and
+    /// infinity never.
+    fn settle(&self) -> PyResult<f64> {
+        self.check_fork()?;
+        self.is_armed.store(false, Ordering::SeqCst);
+        let (is_pending, deadline) = self
+            .turns
+            .with(|state| {
+                let shard = state.shard.as_ref();
+                let more = shard.is_some_and(Shard::more);
+                (
+                    state.has_events() || more,
+                    shard.and_then(Shard::next_deadline),
+                )
+            })
+            .unwrap_or((false, None));
+        if is_pending || self.outbound.has_commands() {
+            self.is_armed.store(true, Ordering::SeqCst);
+            return Ok(-1.0);
+        }
+        Ok(deadline.map_or(f64::INFINITY, |deadline| self.clock.seconds_of(deadline)))
+    }
+
+    /// Seconds since the engine was made, by its clock.
+    fn now(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.clock.elapsed(py)?.as_secs_f64())
+    }
+
+    /// Seconds since the last `poll`.
+    fn turn_s(&self, py: Python<'_>) -> PyResult<f64> {
+        let polled = Duration::from_nanos(self.polled_ns.load(Ordering::Relaxed));
+        Ok(self.clock.elapsed(py)?.saturating_sub(polled).as_secs_f64())
+    }
+
+    // Listeners and sockets.
+
+    /// Start accepting on a listening socket, whose descriptor the engine owns from now on.
+    fn add_listener(
+        &self,
+        py: Python<'_>,
+        listener: u32,
+        fd: RawFd,
+        is_unix: bool,
+        asks: bool,
+    ) -> PyResult<()> {
+        let socket = owned(fd)?;
+        let kind = if is_unix {
+            SocketKind::Unix
+        } else {
+            SocketKind::Tcp
+        };
+        let options = ListenerOptions { kind, asks };
+        self.with_shard(py, |shard, _| {
+            shard.add_listener(ListenerId(listener), socket, options)
+        })?
+        .map_err(|error| errors::os_error(&error))
+    }
+
+    /// Stop accepting and close the listening socket.
+    fn remove_listener(&self, py: Python<'_>, listener: u32) -> PyResult<()> {
+        self.with_shard(py, |shard, _| shard.remove_listener(ListenerId(listener)))
+    }
+
+    /// Take over a connected socket before its handshake; returns its key.
+    fn adopt(&self, py: Python<'_>, fd: RawFd, listener: u32, asks: bool) -> PyResult<u64> {
+        let socket = owned(fd)?;
+        self.with_shard(py, |shard, now| {
+            shard.adopt(socket, ListenerId(listener), asks, now)
+        })?
+        .map(ConnId::as_u64)
+        .map_err(|error| errors::os_error(&error))
+    }
+
+    /// Set the policy of rooms whose name matches `pattern`; the first match counts.
+    fn set_room_policy(
+        &self,
+        py: Python<'_>,
+        pattern: &str,
+        kind: &str,
+        code: u16,
+        reason: String,
+    ) -> PyResult<()> {
+        let policy = config::room_policy(kind, code, reason)?;
+        self.with_shard(py, |shard, _| shard.set_room_policy(pattern, policy))
+    }
+
+    // Commands.
+
+    /// Queue one message; the connection's unsent bytes, or -1 if it takes none. Any thread.
+    fn send(
+        &self,
+        py: Python<'_>,
+        key: u64,
+        opcode: u8,
+        payload: &Bound<'_, PyAny>,
+    ) -> PyResult<i64> {
+        let kind = kind_of(opcode);
+        let payload = outgoing(payload, kind)?;
+        let conn = ConnId::from_u64(key);
+        let (sent, was_flushed) =
+            self.push_or_flush(py, |commands| commands.send(conn, kind, &payload))?;
+        match sent {
+            None => Ok(-1),
+            // The flush may have found that this message was one too many.
+            Some(_) if was_flushed && !self.outbound.lock().takes_messages(conn) => Ok(-1),
+            Some(unsent) => Ok(i64::try_from(unsent).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// Queue one message to a room, or to all admitted connections if `room` is None. Any thread.
+    #[pyo3(signature = (room, opcode, payload, *, exclude=None, key=None, droppable=false))]
+    #[allow(clippy::too_many_arguments)] // the signature of `Engine.publish` in Python
+    fn publish(
+        &self,
+        py: Python<'_>,
+        room: Option<&str>,
+        opcode: u8,
+        payload: &Bound<'_, PyAny>,
+        exclude: Option<u64>,
+        key: Option<&str>,
+        droppable: bool,
+    ) -> PyResult<()> {
+        let kind = kind_of(opcode);
+        let payload = outgoing(payload, kind)?;
+        let exclude = exclude.map(ConnId::from_u64);
+        let options = PublishOptions {
+            exclude,
+            key,
+            droppable,
+        };
+        self.push(py, |commands| match &payload {
+            Outgoing::Plain(bytes) => commands.queue.push_publish(room, kind, bytes, options),
+            Outgoing::Framed(frame) => {
+                let frame = frame.get().shared();
+                commands.queue.push_publish_shared(room, frame, options);
+            }
+        })
+    }
+
+    /// Add a connection to a room. Any thread.
+    fn join(&self, py: Python<'_>, key: u64, room: &str) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_join(ConnId::from_u64(key), room);
+        })
+    }
+
+    /// Remove a connection from a room. Any thread.
+    fn leave(&self, py: Python<'_>, key: u64, room: &str) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_leave(ConnId::from_u64(key), room);
+        })
+    }
+
+    /// Let broadcasts reach a connection. Any thread.
+    fn admit(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_admit(ConnId::from_u64(key));
+        })
+    }
+
+    /// Send a ping. Any thread.
+    fn ping(&self, py: Python<'_>, key: u64, payload: &[u8]) -> PyResult<bool> {
+        self.push(py, |commands| {
+            commands.queue.push_ping(ConnId::from_u64(key), payload);
+        })?;
+        Ok(true)
+    }
+
+    /// Start the closing handshake after what is queued; further sends are refused. Any thread.
+    fn close(&self, py: Python<'_>, key: u64, code: u16, reason: &str) -> PyResult<()> {
+        let conn = ConnId::from_u64(key);
+        self.push(py, |commands| {
+            if commands.begin_close(conn) {
+                commands.queue.push_close(conn, Some(code), reason);
+            }
+        })
+    }
+
+    /// End the transport at once. Any thread.
+    fn abort(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        let conn = ConnId::from_u64(key);
+        self.push(py, |commands| {
+            commands.begin_close(conn);
+            commands.queue.push_abort(conn);
+        })
+    }
+
+    /// Read and decode nothing of a connection.
+    fn pause_reading(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_pause(ConnId::from_u64(key));
+        })
+    }
+
+    /// Undo `pause_reading`.
+    fn resume_reading(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_resume(ConnId::from_u64(key));
+        })
+    }
+
+    /// Answer a request with 101.
+    fn accept(
+        &self,
+        py: Python<'_>,
+        key: u64,
+        subprotocol: Option<String>,
+        headers: Vec<(String, String)>,
+    ) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands
+                .queue
+                .push_accept(ConnId::from_u64(key), subprotocol, headers);
+        })
+    }
+
+    /// Answer a request with plain HTTP.
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
+    fn respond(
+        &self,
+        py: Python<'_>,
+        key: u64,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: &[u8],
+    ) -> PyResult<()> {
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.push(py, |commands| {
+            commands
+                .queue
+                .push_respond(ConnId::from_u64(key), status, &headers, body);
+        })
+    }
+
+    // Looking.
+
+    /// Unsent bytes of a connection; 0 if unknown. Any thread.
+    fn buffered_bytes(&self, key: u64) -> PyResult<usize> {
+        self.check_fork()?;
+        Ok(self.outbound.lock().buffered_bytes(ConnId::from_u64(key)))
+    }
+
+    /// Counters and gauges, named as in `EngineStatistics`. Any thread.
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.check_fork()?;
+        let counted = py
+            .detach(|| {
+                self.turns
+                    .with(|state| state.shard.as_ref().map(Shard::statistics))
+            })
+            .flatten()
+            .unwrap_or_default();
+        config::counters(py, &counted)
+    }
+
+    /// Sockets held, refused and closing ones included.
+    fn sockets(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with_shard(py, |shard, _| shard.sockets())
+    }
+
+    // The end.
+
+    /// Abort every connection; their events are to be dispatched.
+    fn abort_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, |state, now| {
+            state.flush(&self.outbound, now);
+            if let Some(shard) = &mut state.shard {
+                shard.abort_all(now, &mut state.batch);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Close every descriptor. Sends are refused from now on; a second call does nothing.
+    fn shut_down(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_fork()?;
+        py.detach(|| {
+            drop(self.turns.take());
+            self.outbound.lock().close_all();
+            self.waker
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+        });
+        Ok(())
+    }
+
+    /// Refuse every further call: this is a child process, and the sockets are the parent's.
+    fn refuse(&self) {
+        self.is_forked.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.is_forked.load(Ordering::Relaxed) {
+            // Poller and sockets are shared with the parent: shutting them down here would end its
+            // connections. The process's exit closes the copies.
+            std::mem::forget(self.turns.take());
+        }
+    }
+}

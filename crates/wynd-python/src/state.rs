@@ -1,0 +1,170 @@
+//! The shard with its batch behind one mutex, and the edge at which panics end.
+//!
+//! A panic is a bug of ours. It ends here: the shard's connections are aborted, and what happened is
+//! told once. Should the shard panic again on the way, it is dropped with its sockets, and the
+//! connections that were open are told closed from the list of those that senders know.
+
+use std::collections::VecDeque;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use wynd_engine::{CommandQueue, ConnId, EventBatch, Shard};
+
+use crate::batch::{self, Lost, Taken};
+use crate::commands::Outbound;
+use crate::errors;
+
+/// What a turn works on.
+pub(crate) struct State {
+    /// `None` after a second panic.
+    pub(crate) shard: Option<Shard>,
+    pub(crate) batch: EventBatch,
+    /// Commands being applied; changes places with the queue that is pushed to.
+    applied: CommandQueue,
+    /// Text of a panic that was not told yet.
+    fault: Option<String>,
+    /// Connections that vanished with the shard and were not told closed yet.
+    orphans: VecDeque<ConnId>,
+}
+
+impl State {
+    pub(crate) fn new(shard: Shard) -> Self {
+        Self {
+            shard: Some(shard),
+            batch: EventBatch::new(),
+            applied: CommandQueue::new(),
+            fault: None,
+            orphans: VecDeque::new(),
+        }
+    }
+
+    /// Whether something is to be told.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.batch.is_dispatched() || self.fault.is_some() || !self.orphans.is_empty()
+    }
+
+    /// Carries out what is queued and sends; may add events.
+    pub(crate) fn flush(&mut self, outbound: &Outbound, now: Instant) {
+        let Some(shard) = &mut self.shard else {
+            outbound.take(&mut self.applied);
+            self.applied.clear();
+            return;
+        };
+        outbound.take(&mut self.applied);
+        if !self.applied.is_empty() {
+            shard.apply(now, &mut self.applied, &mut self.batch);
+        }
+        shard.flush(now, &mut self.batch);
+    }
+
+    #[cold]
+    fn recover(&mut self, text: String, outbound: &Outbound, now: Instant) {
+        self.fault.get_or_insert(text);
+        self.applied.clear();
+        let Some(mut shard) = self.shard.take() else {
+            return;
+        };
+        let batch = &mut self.batch;
+        let aborted = catch_unwind(AssertUnwindSafe(|| {
+            shard.abort_all(now, batch);
+            shard
+        }));
+        if let Ok(shard) = aborted {
+            self.shard = Some(shard);
+        } else {
+            self.batch.clear();
+            self.orphans.extend(outbound.lock().close_all());
+        }
+    }
+}
+
+/// The state's mutex. Only the loop's thread runs turns; others take snapshots.
+#[derive(Default)]
+pub(crate) struct Turns(Mutex<Option<State>>);
+
+/// What is to be told next.
+pub(crate) enum Next<'py> {
+    Event(Taken<'py>),
+    /// A panic was caught.
+    Fault(String),
+    /// Everything was told.
+    Nothing,
+}
+
+impl Turns {
+    pub(crate) fn new(state: State) -> Self {
+        Self(Mutex::new(Some(state)))
+    }
+
+    /// Runs `work` on the state, if the engine was not shut down. Nothing in `work` calls Python.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> Option<T> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.as_mut().map(work)
+    }
+
+    /// Does the same detached from the interpreter, and catches panics; `None` then.
+    pub(crate) fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        outbound: &Outbound,
+        now: Instant,
+        work: impl FnOnce(&mut State) -> T + Send,
+    ) -> Option<T> {
+        py.detach(|| {
+            self.with(
+                |state| match catch_unwind(AssertUnwindSafe(|| work(state))) {
+                    Ok(result) => Some(result),
+                    Err(panic) => {
+                        let text = errors::panic_text(&*panic);
+                        state.recover(text, outbound, now);
+                        None
+                    }
+                },
+            )
+        })
+        .flatten()
+    }
+
+    /// Takes what is to be told next, and keeps the list of open connections in step with it.
+    pub(crate) fn next<'py>(&self, py: Python<'py>, outbound: &Outbound) -> PyResult<Next<'py>> {
+        let taken = self.with(|state| -> Result<Next<'py>, Lost> {
+            if let Some(text) = state.fault.take() {
+                return Ok(Next::Fault(text));
+            }
+            if let Some(conn) = state.orphans.pop_front() {
+                return Ok(Next::Event(Taken::Closed(conn, None, 1006, String::new())));
+            }
+            match batch::take(py, &mut state.batch)? {
+                Some(taken) => Ok(Next::Event(taken)),
+                None => Ok(Next::Nothing),
+            }
+        });
+        match taken {
+            None => Ok(Next::Nothing),
+            Some(Ok(next)) => {
+                match &next {
+                    Next::Event(Taken::Opened(conn, _, _, buffered)) => {
+                        outbound.lock().open(*conn, buffered.clone());
+                    }
+                    Next::Event(Taken::Closed(conn, ..)) => outbound.lock().close(*conn),
+                    _ => {}
+                }
+                Ok(next)
+            }
+            Some(Err(lost)) => {
+                // A message that memory was too short for must not be missing in the middle.
+                if let Some(conn) = lost.conn {
+                    outbound.lock().queue.push_abort(conn);
+                }
+                Err(lost.error)
+            }
+        }
+    }
+
+    /// Ends everything: sockets and poller are closed here, once.
+    pub(crate) fn take(&self) -> Option<State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

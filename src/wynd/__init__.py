@@ -1,0 +1,55 @@
+"""wynd: WebSocket servers with the programming model of the Rust library Wynd.
+
+The layers, from the top: `app` (Wynd: registration, listen, stop) → `dispatch` and `stepping`
+(events → handlers, in order per connection) → `connection` ← `handle` ← `rooms` (what handlers
+register on and send with) → `engines.base` (one interface) ← `engines.native` (Rust) and
+`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `codes`, `errors`.
+"""
+
+from wynd.app import Statistics, Wynd
+from wynd.codes import CloseCode
+from wynd.connection import Connection
+from wynd.engines.base import Policy, Prepared
+from wynd.errors import (
+    ConnectionClosed,
+    EngineUnavailable,
+    HandlerError,
+    LimitExceeded,
+    ProtocolError,
+    Reject,
+    WyndError,
+)
+from wynd.events import BinaryMessage, CloseEvent, ConnState, TextMessage
+from wynd.handle import ConnectionHandle
+from wynd.limits import Limits
+from wynd.request import Accept, ClientInfo, Request, Response
+from wynd.rooms import Audience
+from wynd.sent import Sent
+
+__all__ = [
+    "Accept",
+    "Audience",
+    "BinaryMessage",
+    "ClientInfo",
+    "CloseCode",
+    "CloseEvent",
+    "ConnState",
+    "Connection",
+    "ConnectionClosed",
+    "ConnectionHandle",
+    "EngineUnavailable",
+    "HandlerError",
+    "LimitExceeded",
+    "Limits",
+    "Policy",
+    "Prepared",
+    "ProtocolError",
+    "Reject",
+    "Request",
+    "Response",
+    "Sent",
+    "Statistics",
+    "TextMessage",
+    "Wynd",
+    "WyndError",
+]

@@ -1,0 +1,1 @@
+"""The engines: one small interface (`base`), two implementations (`native`, `asgi`)."""

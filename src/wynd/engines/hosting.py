@@ -1,0 +1,200 @@
+"""Runs uvicorn inside the process for one listener of the portable engine.
+
+The only module that imports uvicorn, and only when a listener opens. Of uvicorn it uses `Config`,
+`Server` (`serve`, `startup`, its set of connections, their transports) and `WSProtocol`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from wynd.codes import sentence_of
+from wynd.engines.sockets import close_sockets, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wynd.limits import Limits
+
+__all__ = ["Host"]
+
+# uvicorn counts a message while it arrives and answers with a sentence of its own. This much more
+# lets the engine see a message just over the limit and close with the library's sentence.
+MESSAGE_MARGIN_BYTES = 64 * 1024
+
+Application = Callable[..., Coroutine[Any, Any, None]]
+
+
+class Host:
+    """One uvicorn server on sockets that are open already."""
+
+    def __init__(
+        self,
+        application: Application,
+        sockets: list[socket.socket],
+        limits: Limits,
+    ) -> None:
+        self._sockets = sockets
+        self._paths = [path for path in map(path_of, sockets) if path is not None]
+        self._serving: asyncio.Task[None] | None = None
+        for sock in sockets:
+            _set_user_timeout(sock, limits.outbox_stall_s)
+        self._server = _server_class()(_config(application, limits))
+
+    async def start(self) -> None:
+        """Begin to accept.
+
+        Raises:
+            OSError: the sockets could not be used; nothing is left open then.
+        """
+        serve = self._server.serve(sockets=self._sockets)
+        self._serving = asyncio.get_running_loop().create_task(serve, name="wynd-uvicorn")
+        up = asyncio.ensure_future(self._server.up.wait())
+        try:
+            await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            up.cancel()
+            await asyncio.gather(up, return_exceptions=True)
+        if self._serving.done():
+            self.stop_listening()
+            await self._serving  # raises what went wrong
+            raise OSError("uvicorn ended at its start")
+
+    def stop_listening(self) -> None:
+        """Close the listening sockets; connections go on."""
+        for server in getattr(self._server, "servers", ()):
+            server.close()  # first: asyncio must forget a descriptor before it is closed
+        close_sockets(self._sockets)
+        for path in self._paths:
+            path.unlink()
+
+    async def stop(self, grace_s: float) -> None:
+        """End everything: listeners, connections, tasks.
+
+        Connections that were sent a close frame get `grace_s` to take and answer it: uvicorn has
+        given them back to the engine, not to the system.
+        """
+        self.stop_listening()
+        state = self._server.server_state
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await state.connections.wait_closed()
+        for protocol in tuple(state.connections):
+            transport = getattr(protocol, "transport", None)
+            if transport is not None:
+                transport.abort()
+        tasks = set(state.tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+        if self._serving is not None:
+            tasks.add(self._serving)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Connections(set[Any]):
+    """uvicorn's set of connections, which tells when no WebSocket is among them any more."""
+
+    def __init__(self, websocket_class: type) -> None:
+        super().__init__()
+        self._websocket_class = websocket_class
+        self._closed: asyncio.Future[None] | None = None
+
+    def _has_websockets(self) -> bool:
+        return any(isinstance(protocol, self._websocket_class) for protocol in self)
+
+    def remove(self, protocol: Any) -> None:
+        super().remove(protocol)
+        self._tell()
+
+    def discard(self, protocol: Any) -> None:
+        super().discard(protocol)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._closed is not None and not self._closed.done() and not self._has_websockets():
+            self._closed.set_result(None)
+
+    async def wait_closed(self) -> None:
+        """Wait until the last WebSocket is gone."""
+        if self._has_websockets():
+            self._closed = asyncio.get_running_loop().create_future()
+            await self._closed
+
+
+def _config(application: Application, limits: Limits) -> Any:
+    import uvicorn
+
+    return uvicorn.Config(
+        application,
+        http="h11",  # the one that bounds the head
+        h11_max_incomplete_event_size=limits.head_bytes_max,
+        ws=_protocol_class(),
+        ws_max_size=limits.message_bytes_max + MESSAGE_MARGIN_BYTES,
+        ws_ping_interval=limits.ping_interval_s,
+        ws_ping_timeout=limits.ping_timeout_s,
+        ws_per_message_deflate=False,  # off by default on the native engine too
+        lifespan="off",
+        log_config=None,
+        log_level="warning",  # at INFO it logs paths with their query, where tokens travel
+        access_log=False,
+        proxy_headers=False,  # a forwarded address counts only from a proxy that was named
+        server_header=False,
+    )
+
+
+def _protocol_class() -> Any:
+    from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+    class Protocol(WSProtocol):
+        """uvicorn's WebSocket protocol, which also says why it ends a connection.
+
+        For broken framing wsproto makes an event like that of a close frame, and uvicorn takes
+        it for one: it would end the transport without a word.
+        """
+
+        def handle_close(self, event: Any) -> None:
+            if self.close_sent or self.conn.state.name != "OPEN":
+                super().handle_close(event)
+                return
+            self.close_sent = True
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            answer = type(event)(code=event.code, reason=sentence_of(event.code))
+            self.transport.write(self.conn.send(answer))
+            self.transport.close()
+
+    return Protocol
+
+
+def _server_class() -> Any:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """A server that leaves signals alone and says when it is up."""
+
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            self.up = asyncio.Event()
+            config.load()
+            self.server_state.connections = _Connections(config.ws_protocol_class or type(None))
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            self.up.set()
+
+    return Server
+
+
+def _set_user_timeout(sock: socket.socket, seconds: float) -> None:
+    """Let the kernel drop peers that take no data for so long; accepted sockets inherit it."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family != getattr(socket, "AF_UNIX", None):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

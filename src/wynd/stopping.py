@@ -1,0 +1,101 @@
+"""Stopping in order: who is told to go when, with which words, and what signals do.
+
+`app` owns the sequence (stop accepting, `on_shutdown`, close, wait, abort); this file holds its
+parts. The spread follows the size: thousands of clients get up to `spread` seconds, two get none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from wynd.codes import CloseCode, sentence_of
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from wynd.engines.base import Engine
+
+__all__ = ["StopSignals", "close_all", "retry_bounds"]
+
+CLOSES_PER_SECOND = 1000  # a drain spreads its close frames, but two clients need no five seconds
+RETRY_AFTER_S = (1.0, 10.0)  # the spread of reconnects after a restart, unless `stop` says other
+TICK_S = 0.01  # close frames of one tick leave together
+
+
+def retry_bounds(
+    code: int, retry_after: float | tuple[float, float] | None
+) -> tuple[float | None, float]:
+    """Return the bounds to draw each client's `retry_after` from; a low of None says nothing.
+
+    Raises:
+        ValueError: negative, or the wrong way round.
+    """
+    if retry_after is None:
+        return RETRY_AFTER_S if code == CloseCode.SERVICE_RESTART else (None, 0.0)
+    low, high = retry_after if isinstance(retry_after, tuple) else (retry_after, retry_after)
+    if low < 0 or high < low:
+        raise ValueError(f"retry_after must be seconds or (low, high), not {retry_after!r}")
+    return low, high
+
+
+async def close_all(
+    engine: Engine,
+    keys: list[int],
+    code: int,
+    retry: tuple[float | None, float],
+    spread: float,
+    rng: random.Random,
+) -> None:
+    """Start the closing handshake of every connection, spread over at most `spread` seconds."""
+    pause = min(spread / len(keys), 1 / CLOSES_PER_SECOND) if keys else 0.0
+    batch = max(1, int(TICK_S / pause)) if pause else len(keys) or 1
+    low, high = retry
+    for position, key in enumerate(keys):
+        reason = sentence_of(code)
+        if low is not None:
+            reason = f"{reason} retry_after={round(rng.uniform(low, high))}".strip()
+        engine.close(key, code, reason)
+        if position % batch == batch - 1 and pause:
+            await asyncio.sleep(pause * batch)
+
+
+class StopSignals:
+    """SIGINT and SIGTERM stop the server; a second one ends every connection at once.
+
+    Plain `signal.signal` handlers, so that a third SIGINT breaks a handler that blocks the loop.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        stop: Callable[[], Any],
+        force: Callable[[], Any],
+    ) -> None:
+        self._loop = loop
+        self._stop = stop
+        self._force = force
+        self._count = 0
+        self._before: dict[int, Any] = {}
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._caught)
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _caught(self, number: int, frame: object) -> None:
+        self._count += 1
+        if self._count > 2:
+            raise KeyboardInterrupt
+        self._loop.call_soon_threadsafe(self._begin if self._count == 1 else self._force)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._stop())
