@@ -1,0 +1,119 @@
+# The verbs of this repository; `make help` lists them. Everything is made inside this folder
+# (.venv, target, build, dist). Needs make and Python >= 3.11; with cargo in PATH also the native
+# engine, and then a failed native build is an error (WYND_REQUIRE_NATIVE=0 make ... says otherwise).
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
+	licences constraints test test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
+	dist docs ci clean
+
+BIN := .venv/bin
+HAS_CARGO := $(shell command -v cargo)
+# A native module that should be there and is not must not pass as a skipped test.
+export WYND_REQUIRE_NATIVE ?= $(if $(HAS_CARGO),1,0)
+# PyO3 reads the interpreter's configuration at build time.
+export PYO3_PYTHON ?= $(CURDIR)/.venv/bin/python
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## set up and start the tutorial's chat on ws://localhost:8080
+	@echo "Starting the tutorial's chat on ws://localhost:8080 (Ctrl-C stops it). Talk to it with:"
+	@echo "  npx wscat -c ws://localhost:8080"
+	@$(BIN)/python examples/tutorial/step6_errors.py
+
+setup: ## make .venv with the library, its tools and the native engine
+	@python=$$(tools/find-python) && "$$python" tools/set_up.py
+
+build: setup ## the same as setup: rebuilds the native engine when the crates changed
+
+fix: setup ## format, apply safe lint fixes, renew generated files
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(if $(HAS_CARGO),cargo fmt --all)
+	$(if $(HAS_CARGO),$(BIN)/python tools/licences.py)
+
+check: check-python check-types check-rust check-architecture ## format, lint, types, docs of the crates, architecture
+
+check-python: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+check-types: setup
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --ignoreexternal --verifytypes wynd
+	@if $(BIN)/python -c "import wynd._engine" 2>/dev/null; \
+	then set -x; $(BIN)/python -m mypy.stubtest wynd._engine; \
+	else echo "stubtest left out: the native module is not built"; fi
+
+check-rust: setup
+ifneq ($(HAS_CARGO),)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+	$(BIN)/python tools/licences.py --check
+else
+	@echo "fmt, clippy and doc of the crates left out: cargo is not in PATH"
+endif
+
+check-architecture: setup
+	$(BIN)/python -m pytest -q tests/architecture
+
+test: setup test-rust test-other-pythons test-python ## the crates, then everything else over both engines
+
+test-rust: setup
+ifneq ($(HAS_CARGO),)
+	cargo test --quiet -p wynd-protocol -p wynd-engine
+else
+	@echo "tests of the crates left out: cargo is not in PATH"
+endif
+
+test-python: setup
+	$(BIN)/python -m pytest
+
+# The unit tests only; everything under every Python is test-pythons.
+test-other-pythons: setup
+	@tools/test-pythons --quiet tests/wynd
+
+test-portable: setup ## the Python tests over the portable engine only
+	$(BIN)/python -m pytest --engine portable
+
+test-pythons: setup ## the Python tests under every other Python >= 3.11 found here
+	@tools/test-pythons
+
+nightly: setup ## everything, with many more examples and long runs, under every Python found
+ifneq ($(HAS_CARGO),)
+	PROPTEST_CASES=20000 cargo test --release --quiet -p wynd-protocol -p wynd-engine
+endif
+	$(BIN)/python -m pytest --nightly
+	@tools/test-pythons --nightly
+	$(MAKE) coverage
+
+coverage: setup ## branch coverage of the library by the Python tests
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --ignore tests/packaging
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+dist: setup ## sdist and a wheel for this Python, with the native engine, in dist/
+	rm -rf dist
+	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-$(CURDIR)/target} WYND_REQUIRE_NATIVE=1 \
+		$(BIN)/python -m build --no-isolation --outdir dist
+	@ls -l dist
+
+docs: setup ## check the documentation: every public name described, every example runs
+	$(BIN)/python -m pytest -q tests/docs
+
+licences: setup ## renew THIRD_PARTY_LICENSES.txt from the crates that are linked
+	$(BIN)/python tools/licences.py
+
+constraints: setup ## pin what is installed in .venv as the tested versions
+	$(BIN)/python tools/constraints.py
+
+ci: check test ## check + test
+
+clean: ## remove everything that was made
+	rm -rf .venv .venv-3.* target build dist var src/*.egg-info src/wynd/_engine.*.so \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

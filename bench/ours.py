@@ -1,0 +1,61 @@
+"""Our server for the benchmark: `ours.py PORT echo|fanout SHAPE ENGINE`.
+
+SHAPE is "def", "async" (one handler for all connections) or "closures" (an `async def` handler
+per connection, registered in `on_connection`). Limits and keepalive are at their defaults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from wynd import Connection, ConnectionHandle, Limits, TextMessage, Wynd
+
+
+def application(mode: str, shape: str, engine: Any) -> Wynd:
+    """Return the application to measure."""
+    wynd = Wynd(engine=engine, limits=Limits(connections_per_address_max=None))
+
+    def send(message: TextMessage, handle: ConnectionHandle) -> None:
+        if mode == "echo":
+            handle.send_text(message.data)
+        else:
+            handle.broadcast.text(message.data)
+
+    async def async_echo(message: TextMessage, handle: ConnectionHandle) -> None:
+        await handle.send_text(message.data)
+
+    async def async_fanout(message: TextMessage, handle: ConnectionHandle) -> None:
+        await handle.broadcast.text(message.data)
+
+    answer = async_echo if mode == "echo" else async_fanout
+    if shape == "def":
+        wynd.on_text(send)
+    elif shape == "async":
+        wynd.on_text(answer)
+    else:
+
+        @wynd.on_connection
+        def connected(conn: Connection) -> None:
+            @conn.on_text
+            async def text(message: TextMessage, handle: ConnectionHandle) -> None:
+                await answer(message, handle)
+
+    return wynd
+
+
+def main() -> None:
+    """Serve until a signal."""
+    port, mode, shape, engine, *loop = sys.argv[1:]
+    wynd = application(mode, shape, engine)
+    if loop == ["uvloop"]:
+        import uvloop
+
+        uvloop.run(wynd.listen(int(port), host="127.0.0.1"))
+    else:
+        asyncio.run(wynd.listen(int(port), host="127.0.0.1"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""picows: PORT echo|fanout."""
+
+import asyncio
+import sys
+
+import uvloop
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
+
+port, mode = int(sys.argv[1]), sys.argv[2]
+clients: set[WSTransport] = set()
+
+
+class Listener(WSListener):
+    """Answers one connection."""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        clients.add(transport)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        clients.discard(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif mode == "echo":
+            transport.send(frame.msg_type, frame.get_payload_as_memoryview())
+        else:
+            payload = frame.get_payload_as_bytes()
+            for client in clients:
+                if client is not transport:
+                    client.send(WSMsgType.TEXT, payload)
+
+
+async def main() -> None:
+    """Serve for ever."""
+    server = await ws_create_server(lambda request: Listener(), "127.0.0.1", port)
+    await server.serve_forever()
+
+
+uvloop.run(main())

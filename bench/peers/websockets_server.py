@@ -1,0 +1,33 @@
+"""The `websockets` package: PORT echo|fanout."""
+
+import asyncio
+import sys
+
+import uvloop
+import websockets
+from websockets.asyncio.server import ServerConnection, serve
+
+port, mode = int(sys.argv[1]), sys.argv[2]
+clients: set[ServerConnection] = set()
+
+
+async def handler(connection: ServerConnection) -> None:
+    """Answer one connection."""
+    clients.add(connection)
+    try:
+        async for message in connection:
+            if mode == "echo":
+                await connection.send(message)
+            else:
+                websockets.broadcast(clients - {connection}, message)
+    finally:
+        clients.discard(connection)
+
+
+async def main() -> None:
+    """Serve for ever."""
+    async with serve(handler, "127.0.0.1", port, compression=None) as server:
+        await server.serve_forever()
+
+
+uvloop.run(main())

@@ -1,0 +1,15 @@
+// ws for Node: PORT echo|fanout.
+const { WebSocketServer } = require("ws");
+
+const [port, mode] = process.argv.slice(2);
+const server = new WebSocketServer({ port: Number(port), host: "127.0.0.1", perMessageDeflate: false });
+
+server.on("connection", (socket) => {
+  socket.on("message", (data) => {
+    if (mode === "echo") {
+      socket.send(data, { binary: false });
+    } else {
+      for (const client of server.clients) if (client !== socket) client.send(data, { binary: false });
+    }
+  });
+});

@@ -1,0 +1,75 @@
+"""The native wheel: what it holds, and that step 6 of the tutorial runs from it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.support import ROOT, Machine, hold_conversation, install, running_chat
+
+# A build of the native module from nothing, and pip fetching four small packages.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+
+
+def test_it_is_for_this_python_and_platform(wheel: Path) -> None:
+    version = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    assert wheel.name.startswith(f"pywynd-0.1.0-{version}-{version}-")
+    assert not wheel.name.endswith("-any.whl")
+
+
+def test_it_holds_types_native_module_and_licences(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        third_party = archive.read(licence(names, "THIRD_PARTY_LICENSES.txt")).decode()
+        ours = archive.read(licence(names, "LICENSE")).decode()
+    assert {"wynd/__init__.py", "wynd/py.typed", "wynd/_engine.pyi"} <= set(names)
+    assert [name for name in names if name.startswith("wynd/_engine.cpython-")]
+    assert "The wynd authors" in ours
+    for crate in direct_dependencies():
+        assert f"\n{crate} " in third_party, f"no licence of {crate}; run `make licences`"
+
+
+def test_it_holds_nothing_but_the_package(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        folders = {name.partition("/")[0] for name in archive.namelist()}
+    assert folders == {"wynd", "pywynd-0.1.0.dist-info"}
+
+
+def test_it_holds_no_path_of_the_machine(wheel: Path, builder: Machine) -> None:
+    paths = [f"{path}/".encode() for path in (ROOT, Path.home(), builder.home) if path != Path("/")]
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    found = [(name, path) for name, text in contents.items() for path in paths if path in text]
+    assert found == []
+
+
+def test_step_6_runs_from_it_in_a_clean_environment(wheel: Path, machine: Machine) -> None:
+    environment = machine.environment(cargo=False)
+    python = machine.make_venv()
+    install(python, wheel, environment)
+    code = "import wynd, wynd._engine; print(wynd.__file__)"
+    where = subprocess.check_output([python, "-c", code], env=environment, text=True)
+    assert where.startswith(str(machine.home))
+    with running_chat(python, machine.home, environment) as chat:
+        hold_conversation(chat.url)
+    assert chat.process.returncode == 0
+    assert "portable" not in chat.log.read_text()
+    assert "Alice: hi" in chat.log.read_text()
+
+
+def licence(names: list[str], file: str) -> str:
+    """Return the name of a licence file in the wheel's metadata."""
+    return next(name for name in names if name.endswith(f".dist-info/licenses/{file}"))
+
+
+def direct_dependencies() -> set[str]:
+    """Return the crates of the registry that ours name as dependencies."""
+    found: set[str] = set()
+    for manifest in (ROOT / "crates").glob("*/Cargo.toml"):
+        found |= tomllib.loads(manifest.read_text()).get("dependencies", {}).keys()
+    return {name for name in found if not name.startswith("wynd-")}
