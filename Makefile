@@ -21,7 +21,7 @@ help: ## list the verbs
 run: setup ## set up and start the tutorial's chat on ws://localhost:8080
 	@echo "Starting the tutorial's chat on ws://localhost:8080 (Ctrl-C stops it). Talk to it with:"
 	@echo "  npx wscat -c ws://localhost:8080"
-	@$(BIN)/python examples/tutorial/step6_errors.py
+	@$(BIN)/python -u examples/tutorial/step6_errors.py
 
 setup: ## make .venv with the library, its tools and the native engine
 	@python=$$(tools/find-python) && "$$python" tools/set_up.py

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ENGINES = ("native", "portable")
 NATIVE_IS_BUILT = importlib.util.find_spec("wynd._engine") is not None
@@ -47,8 +43,13 @@ def pytest_report_header(config: pytest.Config) -> str:
     )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Leave out nightly tests unless they are asked for."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out nightly tests and the other engine, as the options say."""
+    only = config.getoption("--engine")
+    other = [item for item in items if only is not None and engine_of(item) not in (None, only)]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in set(other)]
     if config.getoption("--nightly"):
         return
     for item in items:
@@ -56,13 +57,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason="runs with --nightly (make nightly)"))
 
 
+def engine_of(item: pytest.Item) -> str | None:
+    """Return the engine a test was parametrised with, or None."""
+    call = getattr(item, "callspec", None)
+    name = None if call is None else call.params.get("engine")
+    return name if name in ENGINES else None
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """Return the name of the engine to test; each test that asks for it runs over both."""
     name = str(request.param)
-    only = request.config.getoption("--engine")
-    if only is not None and name != only:
-        pytest.skip(f"--engine {only}")
     if name == "native":
         require_native()
     return name

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Its imports live in the environment of the peers, not in this project's.
 """aiohttp on uvloop: PORT echo|fanout."""
 
 import asyncio
@@ -22,7 +24,9 @@ async def handler(request: web.Request) -> web.WebSocketResponse:
             if mode == "echo":
                 await socket.send_str(message.data)
             else:
-                await asyncio.gather(*(c.send_str(message.data) for c in clients if c is not socket))
+                await asyncio.gather(
+                    *(c.send_str(message.data) for c in clients if c is not socket)
+                )
     finally:
         clients.discard(socket)
     return socket

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Its imports live in the environment of the peers, not in this project's.
 """picows: PORT echo|fanout."""
 
 import asyncio

@@ -1,8 +1,10 @@
+# mypy: ignore-errors
+# Its imports live in the environment of the peers, not in this project's.
 """socketify (uWebSockets): PORT echo|fanout."""
 
 import sys
 
-from socketify import App, CompressOptions, OpCode
+from socketify import App, AppListenOptions, CompressOptions, OpCode
 
 port, mode = int(sys.argv[1]), sys.argv[2]
 
@@ -21,10 +23,11 @@ app.ws(
     {
         "compression": CompressOptions.DISABLED,
         "max_payload_length": 1 << 20,
+        "max_backpressure": 64 << 20,  # the default drops messages at 64 KiB unsent
         "idle_timeout": 120,
         "open": lambda ws: ws.subscribe("all"),
         "message": message,
     },
 )
-app.listen(port, lambda config: None)
+app.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda config: None)
 app.run()

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# Its imports live in the environment of the peers, not in this project's.
 """The `websockets` package: PORT echo|fanout."""
 
 import asyncio

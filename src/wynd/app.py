@@ -275,6 +275,8 @@ class Wynd:
             RuntimeError: called inside a running event loop; `await listen(...)` there.
         """
         options = listener_options(port, host, sock, uds, reuse_port)
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("run() starts an event loop; inside one, await listen(...)")
         asyncio.run(self._run(options, on_listening))
 
     async def _run(self, options: ListenerOptions, on_listening: Callable[..., Any] | None) -> None:
@@ -433,7 +435,8 @@ class Wynd:
     def handler(self) -> Callable[..., Awaitable[None]]:
         """Return this application as an ASGI application, to mount under any ASGI server.
 
-        It runs on the portable engine: the server that hosts it does the framing.
+        It runs on the portable engine: the server that hosts it does the framing. Where that
+        server runs the lifespan protocol of its applications, its end calls `stop()`.
 
         Raises (at the first connection):
             RuntimeError: this `Wynd` listens by itself on the native engine already.
@@ -444,10 +447,19 @@ class Wynd:
         async def application(scope: Any, receive: Any, send: Any) -> None:
             from wynd.engines.asgi import PortableEngine
 
+            async def receive_or_stop() -> Any:
+                event = await receive()
+                if event["type"] == "lifespan.shutdown":
+                    await self.stop()
+                return event
+
             engine = self._start(asyncio.get_running_loop(), "portable")
             if not isinstance(engine, PortableEngine):
                 raise RuntimeError("this Wynd listens by itself already; mount another one")
-            await engine.application(scope, receive, send, asks=self._asks_mounted())
+            is_lifespan = scope["type"] == "lifespan"
+            asks = self._asks_mounted()
+            events = receive_or_stop if is_lifespan else receive
+            await engine.application(scope, events, send, asks=asks)
 
         return application
 

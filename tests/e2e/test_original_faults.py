@@ -94,8 +94,8 @@ async def test_messages_to_unknown_rooms_break_nothing(engine: Any) -> None:
                 await stranger.send("go")
                 assert await asyncio.wait_for(stranger.recv(), PATIENCE_S) == "done"
             for number in range(1000):
-                text = await asyncio.wait_for(member.recv(), PATIENCE_S)
-                assert text == f"from a stranger {number}"
+                heard = await asyncio.wait_for(member.recv(), PATIENCE_S)
+                assert heard == f"from a stranger {number}"
             for number in range(1000):
                 app.to("good").text(str(number))
             for number in range(1000):

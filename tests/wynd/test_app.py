@@ -71,6 +71,11 @@ def test_sending_before_listening_says_so() -> None:
         app.to("room")
 
 
+async def test_run_inside_a_loop_says_what_to_do() -> None:
+    with pytest.raises(RuntimeError, match=r"await listen\("):
+        Wynd().run(0)
+
+
 async def test_port_in_use_is_an_os_error_and_leaves_nothing(engine: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -186,8 +191,7 @@ async def test_stop_aborts_what_the_drain_does_not_end(engine: Any) -> None:
         async with asyncio.timeout(PATIENCE_S):
             await app.stop(drain=0.05)
         silent.close()
-    # Behind ASGI the host server reports the code it sent itself when it ends the transport.
-    assert codes == [1006 if engine == "native" else 1001]
+    assert codes == [1006]
 
 
 async def test_a_stopped_application_listens_again(engine: Any) -> None:
@@ -271,3 +275,22 @@ async def test_a_third_ctrl_c_breaks_a_handler_that_blocks_the_loop(engine: Any)
 def test_policies_may_be_set_before_and_after_listening() -> None:
     app = Wynd()
     app.room_policy("ticker.*", Policy.latest)
+
+
+async def test_a_mounted_application_stops_with_its_host() -> None:
+    app = Wynd(engine="portable")
+    seen: list[str] = []
+    app.on_shutdown(lambda: seen.append("shutdown"))
+    events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    answers: list[str] = []
+
+    async def receive() -> Any:
+        return events.pop(0)
+
+    async def send(event: Any) -> None:
+        answers.append(event["type"])
+
+    await app.handler()({"type": "lifespan", "asgi": {}}, receive, send)
+    assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert seen == ["shutdown"]
+    assert app.engine is None

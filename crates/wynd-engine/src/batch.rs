@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::event::Event;
 use crate::ids::{ConnId, ListenerId};
 use crate::memory::Buffered;
 use crate::net::PeerAddress;
@@ -18,102 +19,6 @@ const ARENA_BYTES: usize = 320 * 1024;
 /// Bytes of one read: a frame of 64 KiB with its header, and as much again. A turn ends when less is
 /// free.
 pub(crate) const RECEIVE_BYTES: usize = 128 * 1024;
-
-/// One thing that happened. Borrowed from the batch.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A valid request head arrived on a listener that asks; answer with `push_accept` or
-    /// `push_respond`.
-    Requested {
-        /// The connection, not open yet.
-        conn: ConnId,
-        /// Where it was accepted.
-        listener: ListenerId,
-        /// The head, empty line included.
-        head: &'a [u8],
-        /// The peer.
-        address: PeerAddress,
-        /// Whether it came over TLS.
-        secure: bool,
-        /// Whether it asks for a WebSocket; else only `push_respond` can answer it well.
-        upgrade: bool,
-    },
-    /// A connection told of by `Requested` ended before it was accepted. Last event of it.
-    HandshakeLost {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// The opening handshake is complete.
-    Opened {
-        /// The connection.
-        conn: ConnId,
-        /// Where it was accepted.
-        listener: ListenerId,
-        /// The head, empty line included; empty if `Requested` had it.
-        head: &'a [u8],
-        /// The peer.
-        address: PeerAddress,
-        /// Whether it came over TLS.
-        secure: bool,
-        /// The agreed subprotocol.
-        subprotocol: Option<&'a str>,
-        /// The connection's unsent bytes, to be kept and charged by `CommandQueue::push_send`.
-        buffered: &'a Buffered,
-    },
-    /// A text message; valid UTF-8.
-    Text {
-        /// The connection.
-        conn: ConnId,
-        /// The text as UTF-8.
-        payload: &'a [u8],
-    },
-    /// A binary message.
-    Binary {
-        /// The connection.
-        conn: ConnId,
-        /// The bytes.
-        payload: &'a [u8],
-    },
-    /// A pong, solicited or not.
-    Pong {
-        /// The connection.
-        conn: ConnId,
-        /// What the pong carried.
-        payload: &'a [u8],
-    },
-    /// The outbox fell below half its soft limit after having reached it.
-    Drained {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// The closing handshake began; no message follows.
-    Closing {
-        /// The connection.
-        conn: ConnId,
-        /// Our code, if we began.
-        sent: Option<u16>,
-        /// The peer's code, 1005 for none, if it began.
-        received: Option<u16>,
-    },
-    /// The connection is gone and has left all rooms. Last event of it, exactly once.
-    Closed {
-        /// The connection.
-        conn: ConnId,
-        /// Code of our close frame, if one was sent.
-        sent: Option<u16>,
-        /// What the peer sent: 1005 for an empty close frame, 1006 for none at all.
-        received: u16,
-        /// The peer's reason, else "".
-        reason: &'a str,
-    },
-    /// A listener met an error and pauses; it resumes by itself.
-    ListenerFailed {
-        /// The listener.
-        listener: ListenerId,
-        /// The system's error number, 0 if none.
-        errno: i32,
-    },
-}
 
 /// Where a payload lies.
 #[derive(Debug)]

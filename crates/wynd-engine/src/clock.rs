@@ -39,7 +39,7 @@ pub(crate) fn ticks(duration: Duration) -> Tick {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
-/// Draws numbers from a seed (SplitMix64, Steele, Lea and Flood 2014): spreads keepalives and
+/// Draws numbers from a seed (`SplitMix64`, Steele, Lea and Flood 2014): spreads keepalives and
 /// separates hash values; no secret depends on it.
 #[derive(Clone, Debug)]
 pub(crate) struct Draw(u64);
@@ -69,6 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // some instant is needed as the origin
     fn test_ticks_are_whole_milliseconds_since_the_origin() {
         let origin = Instant::now();
         let clock = Clock::new(origin);

@@ -51,7 +51,7 @@ pub(crate) enum Frames {
 /// A room command's options, names taken from the queue's second memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// `None` is every open connection.
+    /// `None` is every admitted connection.
     pub(crate) room: Option<Stretch>,
     pub(crate) exclude: Option<ConnId>,
     pub(crate) key: Option<Stretch>,
@@ -160,7 +160,7 @@ impl CommandQueue {
         buffered.charge(size)
     }
 
-    /// Sends one message to the members of a room, or to every open connection if `room` is `None`.
+    /// Sends one message to the members of a room, or to every admitted connection if `room` is `None`.
     /// A room without members is no error.
     pub fn push_publish(
         &mut self,

@@ -13,7 +13,8 @@ use crate::batch::EventBatch;
 use crate::connection::{Conn, Ending, Flags, Phase};
 use crate::ids::ConnId;
 use crate::net::{Interest, Network};
-use crate::outbox::{Pool, PARTS_MAX};
+use crate::outbox::PARTS_MAX;
+use crate::queue::Pool;
 use crate::shard::Shard;
 use crate::stats::{count, Statistics};
 

@@ -84,10 +84,10 @@ impl fmt::Debug for SharedFrame {
 pub(crate) fn split_frame(run: &[u8]) -> (&[u8], &[u8]) {
     let size = match run {
         [_, 126, high, low, ..] => 4 + usize::from(u16::from_be_bytes([*high, *low])),
-        [_, 127, a, b, c, d, e, f, g, h, ..] => {
-            let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+        [_, 127, rest @ ..] => rest.first_chunk().map_or(run.len(), |length| {
+            let length = u64::from_be_bytes(*length);
             usize::try_from(length).map_or(usize::MAX, |length| length.saturating_add(10))
-        }
+        }),
         [_, length, ..] => 2 + usize::from(*length),
         _ => run.len(),
     };

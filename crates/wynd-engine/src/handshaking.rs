@@ -95,7 +95,7 @@ impl<N: Network> Shard<N> {
     /// Refuses, asks, or opens.
     fn judge_head(&mut self, id: ConnId, batch: &mut EventBatch, head: Span) {
         let verdict = self.verdict_on(batch.bytes_of(&head));
-        let is_memory_full = self.is_memory_full();
+        let is_memory_short = self.is_memory_short();
         let Some(greeting) = self
             .conns
             .get_mut(id)
@@ -108,7 +108,7 @@ impl<N: Network> Shard<N> {
             Verdict::Refused(refusal) => self.refuse(id, refusal),
             Verdict::Plain if !greeting.asks => self.refuse(id, Refusal::UpgradeRequired),
             _ if is_early_too_long => self.refuse_early(id),
-            Verdict::Upgrade(_) if is_memory_full => {
+            Verdict::Upgrade(_) if is_memory_short => {
                 count(&mut self.counts.limits_hit, "process_bytes_max");
                 self.refuse(id, Refusal::TooManyConnections);
             }

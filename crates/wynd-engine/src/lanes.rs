@@ -11,7 +11,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::frame::SharedFrame;
-use crate::outbox::{Outbox, Pool, Queue};
+use crate::outbox::Outbox;
+use crate::queue::{Pool, Queue};
 
 /// A message of a room with a dropping policy.
 #[derive(Clone, Copy, Debug)]
@@ -49,16 +50,14 @@ pub(crate) struct Lanes(Vec<Lane>);
 
 impl Lanes {
     fn lane(&mut self, room: u64) -> &mut Lane {
-        let index = match self.0.iter().position(|lane| lane.room == room) {
-            Some(index) => index,
-            None => {
-                self.0.push(Lane {
-                    room,
-                    ..Lane::default()
-                });
-                self.0.len() - 1
-            }
-        };
+        let present = self.0.iter().position(|lane| lane.room == room);
+        let index = present.unwrap_or_else(|| {
+            self.0.push(Lane {
+                room,
+                ..Lane::default()
+            });
+            self.0.len() - 1
+        });
         &mut self.0[index]
     }
 }

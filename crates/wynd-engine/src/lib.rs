@@ -30,7 +30,10 @@
 //!   answer of the caller's own (`push_respond`), after which nothing follows.
 //! - A broken frame or a close of the peer is answered only when all events before it were
 //!   dispatched and what their handlers sent was applied; with a paused connection, when it is
-//!   resumed, or after the close time.
+//!   resumed, or after the close time. So pause a connection while a handler of it is unfinished.
+//! - Unsent bytes of a direct send count from `push_send` on. A sum above the hard limit need not
+//!   mean the end: apply and flush, then ask [`Buffered::is_closed`].
+//! - Broadcasts (`room` is `None`) reach connections after `push_admit`.
 //! - The crate does not log: it counts, see [`Statistics`].
 
 #![forbid(unsafe_code)]
@@ -44,6 +47,7 @@ mod closing;
 mod commands;
 mod connection;
 mod deadlines;
+mod event;
 mod flushing;
 mod frame;
 mod handshaking;
@@ -56,6 +60,8 @@ mod net;
 mod net_mio;
 mod outbox;
 mod publishing;
+mod queue;
+mod readiness;
 mod receiving;
 mod rooms;
 mod shard;
@@ -63,8 +69,9 @@ mod slots;
 mod stats;
 mod timers;
 
-pub use crate::batch::{Event, EventBatch};
+pub use crate::batch::EventBatch;
 pub use crate::commands::{CommandQueue, PublishOptions};
+pub use crate::event::Event;
 pub use crate::frame::SharedFrame;
 pub use crate::ids::{ConnId, ListenerId};
 pub use crate::limits::Config;

@@ -37,6 +37,7 @@ impl Interest {
 
 /// What the network said about one registered socket or listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // what a poller says is a set of independent facts
 pub struct Readiness {
     /// The token given at registration.
     pub token: u64,

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::batch::EventBatch;
 use crate::commands::{Frames, Target};
-use crate::connection::Flags;
+use crate::connection::{Conn, Flags};
 use crate::frame::{split_frame, SharedFrame, SHARE_BYTES_MIN};
 use crate::ids::{ConnId, RoomId};
 use crate::lanes::{push_droppable, DropRule, RoomMessage};
@@ -34,7 +34,7 @@ impl Cargo<'_> {
 }
 
 impl<N: Network> Shard<N> {
-    /// Publishes to a room, or to every open connection. Unknown rooms have no members.
+    /// Publishes to a room, or to every admitted connection. Unknown rooms have no members.
     pub(crate) fn publish(
         &mut self,
         target: &Target,
@@ -199,7 +199,7 @@ impl<N: Network> Shard<N> {
     }
 
     fn is_open(&self, id: ConnId) -> bool {
-        self.conns.get(id).is_some_and(|conn| conn.takes_messages())
+        self.conns.get(id).is_some_and(Conn::takes_messages)
     }
 
     /// Whether a member's outbox takes `size` bytes, after sending what its socket takes.

@@ -342,9 +342,11 @@ impl<N: Network> Shard<N> {
 }
 
 /// Takes a token of the connection's message rate.
-fn take_token(rare: &mut Rare, rate: f64, now: Tick) -> bool {
-    let bucket = rare.bucket.get_or_insert_with(|| Bucket::new(rate, now));
-    bucket.take(rate, now)
+fn take_token(rare: &mut Rare, per_second: f64, now: Tick) -> bool {
+    let bucket = rare
+        .bucket
+        .get_or_insert_with(|| Bucket::new(per_second, now));
+    bucket.take(per_second, now)
 }
 
 /// Makes the span of a payload; `base` is where the decoded input begins.

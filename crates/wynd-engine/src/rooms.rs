@@ -75,7 +75,7 @@ pub(crate) struct Room {
 /// All rooms with a member, by name and by id.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    rooms: Vec<Option<Room>>,
+    places: Vec<Option<Room>>,
     free: Vec<RoomId>,
     by_name: HashMap<Box<str>, RoomId>,
     policies: Vec<(Box<str>, RoomPolicy)>,
@@ -93,7 +93,7 @@ impl Rooms {
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: RoomId) -> Option<&mut Room> {
-        self.rooms.get_mut(id.0 as usize)?.as_mut()
+        self.places.get_mut(id.0 as usize)?.as_mut()
     }
 
     /// Adds a policy; the first that matches a name counts. Rooms that exist are judged anew.
@@ -102,7 +102,7 @@ impl Rooms {
             Some(entry) => entry.1 = policy,
             None => self.policies.push((pattern.into(), policy)),
         }
-        for room in self.rooms.iter_mut().flatten() {
+        for room in self.places.iter_mut().flatten() {
             room.policy = policy_of(&self.policies, &room.name);
         }
     }
@@ -119,15 +119,12 @@ impl Rooms {
             members: Vec::new(),
             policy: policy_of(&self.policies, name),
         };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.rooms[id.0 as usize] = Some(room);
-                id
-            }
-            None => {
-                self.rooms.push(Some(room));
-                RoomId(u32::try_from(self.rooms.len() - 1).unwrap_or(u32::MAX))
-            }
+        let id = if let Some(id) = self.free.pop() {
+            self.places[id.0 as usize] = Some(room);
+            id
+        } else {
+            self.places.push(Some(room));
+            RoomId(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
         };
         self.by_name.insert(name.into(), id);
         id
@@ -169,7 +166,7 @@ impl Rooms {
     }
 
     fn forget(&mut self, id: RoomId) {
-        if let Some(room) = self.rooms.get_mut(id.0 as usize).and_then(Option::take) {
+        if let Some(room) = self.places.get_mut(id.0 as usize).and_then(Option::take) {
             self.by_name.remove(&room.name);
             self.free.push(id);
         }

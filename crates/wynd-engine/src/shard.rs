@@ -1,5 +1,5 @@
 //! The shard and its turn: poll, batch, apply, flush.
-//! This file says in which order things happen; what happens is in `listener`, `handshaking`,
+//! This file says in which order things happen; what happens is in `readiness`, `listener`, `handshaking`,
 //! `receiving`, `applying`, `publishing`, `flushing`, `closing` and `deadlines`.
 
 use std::collections::VecDeque;
@@ -14,14 +14,14 @@ use crate::addresses::{Addresses, Bucket};
 use crate::batch::EventBatch;
 use crate::clock::{ticks, Clock, Draw, Tick};
 use crate::commands::CommandQueue;
-use crate::connection::{Conn, Flags, Phase};
+use crate::connection::Conn;
 use crate::ids::{ConnId, ListenerId};
 use crate::limits::Config;
 use crate::listener::Listener;
 use crate::memory::Meter;
-use crate::net::{Interest, Network, Readiness, SocketKind, Waker};
+use crate::net::{Network, Readiness, SocketKind, Waker};
 use crate::net_mio::MioNetwork;
-use crate::outbox::Pool;
+use crate::queue::Pool;
 use crate::rooms::{RoomPolicy, Rooms};
 use crate::slots::Slots;
 use crate::stats::Statistics;
@@ -273,116 +273,6 @@ impl<N: Network> Shard<N> {
         self.now.saturating_add(ticks(duration))
     }
 
-    /// Turns what the network said into flags and lists.
-    fn note_readiness(&mut self, batch: &mut EventBatch) {
-        let mut readiness = std::mem::take(&mut self.readiness);
-        for ready in readiness.drain(..) {
-            let id = ConnId::from_u64(ready.token);
-            if id.generation() == 0 {
-                self.note_listener_ready(id.slot());
-            } else {
-                self.note_ready(id, ready, batch);
-            }
-        }
-        self.readiness = readiness;
-    }
-
-    #[inline]
-    fn note_ready(&mut self, id: ConnId, ready: Readiness, batch: &mut EventBatch) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return; // the socket was closed after the kernel reported it
-        };
-        if ready.writable && conn.flags.has(Flags::BLOCKED) {
-            conn.flags.clear(Flags::BLOCKED);
-            self.touch(id);
-        }
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        if !(ready.readable || ready.read_closed || ready.broken) {
-            return;
-        }
-        conn.flags.set(Flags::READABLE);
-        if ready.read_closed {
-            conn.flags.set(Flags::READ_CLOSED);
-        }
-        if conn.reads() {
-            self.queue_ready(id);
-        } else if ready.broken && conn.flags.has(Flags::PAUSED | Flags::STARVED) {
-            self.remove(id, batch);
-        } else {
-            // Lazily, at the first event that finds the connection not reading.
-            self.watch(id, false);
-        }
-    }
-
-    /// Puts a connection on the ready list, once.
-    #[inline]
-    pub(crate) fn queue_ready(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            if !conn.flags.has(Flags::QUEUED) {
-                conn.flags.set(Flags::QUEUED);
-                self.ready.push_back(id);
-            }
-        }
-    }
-
-    /// Puts a connection on the list to flush, once.
-    #[inline]
-    pub(crate) fn touch(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            if !conn.flags.has(Flags::TOUCHED) {
-                conn.flags.set(Flags::TOUCHED);
-                self.touched.push(id);
-            }
-        }
-    }
-
-    /// Lets the network report input or not, and room for output while the socket is blocked.
-    pub(crate) fn watch(&mut self, id: ConnId, read: bool) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        let wanted = Interest::of(read, conn.flags.has(Flags::BLOCKED));
-        if wanted == conn.interest {
-            return;
-        }
-        let token = id.as_u64();
-        let done = match (conn.interest, wanted) {
-            (_, None) => self.network.deregister(&conn.socket),
-            (None, Some(interest)) => self.network.register(&conn.socket, token, interest),
-            (Some(_), Some(interest)) => self.network.reregister(&conn.socket, token, interest),
-        };
-        // A descriptor the poller refuses is of no use; reading it next finds out why.
-        if done.is_err() {
-            conn.flags.set(Flags::READABLE | Flags::READ_CLOSED);
-            self.queue_ready(id);
-            return;
-        }
-        conn.interest = wanted;
-    }
-
-    /// Serves each connection of the ready list once, within the bounds of the turn.
-    fn serve_ready(&mut self, batch: &mut EventBatch) {
-        for _ in 0..self.ready.len() {
-            if batch.len() >= self.config.turn_events_max || !batch.has_receive_space() {
-                return;
-            }
-            let Some(id) = self.ready.pop_front() else {
-                return;
-            };
-            let Some(conn) = self.conns.get_mut(id) else {
-                continue;
-            };
-            conn.flags.clear(Flags::QUEUED);
-            match conn.phase {
-                Phase::Handshaking | Phase::Asking => self.receive_head(id, batch),
-                Phase::Open | Phase::Closing => self.receive_messages(id, batch),
-                Phase::Lingering => self.discard_input(id, batch),
-            }
-        }
-    }
-
     /// Notes what a connection holds now.
     #[inline]
     pub(crate) fn account(&mut self, id: ConnId) {
@@ -401,10 +291,12 @@ impl<N: Network> Shard<N> {
         self.held_reported = self.held;
     }
 
-    /// Whether the process's memory is used up.
-    pub(crate) fn is_memory_full(&self) -> bool {
+    /// Whether the process's memory is too short for another connection. The last sixteenth is kept
+    /// for those that are in: at the bound itself, holders are closed and it is short no more.
+    pub(crate) fn is_memory_short(&self) -> bool {
         let unreported = self.held.saturating_sub(self.held_reported);
-        self.meter.bytes() + unreported >= self.config.process_bytes_max
+        let bound = self.config.process_bytes_max;
+        self.meter.bytes() + unreported >= bound - bound / 16
     }
 }
 
@@ -425,4 +317,17 @@ pub(crate) fn index_of<L>(listeners: &[Option<Listener<L>>], id: ListenerId) -> 
     listeners
         .iter()
         .position(|listener| listener.as_ref().is_some_and(|listener| listener.id == id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_a_shard_may_live_on_a_thread_of_its_own() {
+        fn is_send<T: Send>() {}
+        is_send::<Shard>();
+        is_send::<EventBatch>();
+        is_send::<CommandQueue>();
+    }
 }

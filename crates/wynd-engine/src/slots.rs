@@ -36,16 +36,15 @@ impl<T> Slots<T> {
 
     /// Takes a value in; `None` gives it up when 2^32 - 1 are held.
     pub(crate) fn insert(&mut self, value: T) -> Option<ConnId> {
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let slot = u32::try_from(self.slots.len()).ok()?;
-                self.slots.push(Slot {
-                    generation: 1,
-                    tenant: None,
-                });
-                slot
-            }
+        let slot = if let Some(slot) = self.free.pop() {
+            slot
+        } else {
+            let slot = u32::try_from(self.slots.len()).ok()?;
+            self.slots.push(Slot {
+                generation: 1,
+                tenant: None,
+            });
+            slot
         };
         let place = self.slots.get_mut(slot as usize)?;
         place.tenant = Some(value);

@@ -10,6 +10,7 @@
 use crate::clock::Tick;
 
 const WHEELS: usize = 7;
+const WHEEL_LAST: u32 = 6;
 const BUCKETS: usize = 64;
 const GROUP_BITS: u32 = 6;
 /// No neighbour.
@@ -133,9 +134,8 @@ impl Timers {
     fn bucket_of(&self, at: Tick) -> (usize, u32) {
         // `at` is above `now` whenever a slot is linked, except for one due right now.
         let differing = (self.now ^ at) | 1;
-        let wheel = (63 - differing.leading_zeros()) / GROUP_BITS;
-        let wheel = wheel.min(WHEELS as u32 - 1);
-        let bucket = (at >> (wheel * GROUP_BITS)) & (BUCKETS as u64 - 1);
+        let wheel = (differing.ilog2() / GROUP_BITS).min(WHEEL_LAST);
+        let bucket = (at >> (wheel * GROUP_BITS)) % BUCKETS as u64;
         (wheel as usize, u32::try_from(bucket).unwrap_or(0))
     }
 

@@ -1,5 +1,7 @@
 //! The same shard over sockets of this machine, to see that the memory network tells the truth.
 
+#![allow(clippy::disallowed_methods)] // real sockets need real time to give up waiting
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -96,7 +98,7 @@ impl Server {
 /// Reads what is there into `seen` without waiting.
 fn read_some(stream: &mut (impl Read + AsFd), seen: &mut Vec<u8>) -> Option<usize> {
     rustix::io::ioctl_fionbio(&*stream, true).unwrap();
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     match stream.read(&mut buffer) {
         Ok(size) => {
             seen.extend_from_slice(&buffer[..size]);
@@ -163,7 +165,7 @@ fn test_the_code_of_a_failure_survives_input_that_is_still_on_its_way() {
     let mut server = Server::new(Config::default());
     let mut stream = TcpStream::connect(server.listen()).unwrap();
     open(&mut server, &mut stream);
-    stream.write_all(&[0xff; 200_000]).unwrap();
+    stream.write_all(&vec![0xff; 200_000]).unwrap();
     let mut seen = Vec::new();
     server.turn_until(|_| read_some(&mut stream, &mut seen) == Some(0));
     assert!(seen.starts_with(&[0x88, 17, 0x03, 0xea]), "{seen:?}");
@@ -220,4 +222,29 @@ fn test_thousands_of_connections_leave_no_descriptor_behind() {
     server.turn_until(|server| server.shard.sockets() == 0);
     // Other tests of this process run beside it and hold a few.
     assert!(descriptors() < 60);
+}
+
+#[test]
+fn test_several_listeners_of_both_kinds_feed_one_shard() {
+    let mut server = Server::new(Config::default());
+    let address = server.listen();
+    let path = std::env::temp_dir().join(format!("wynd-engine-{}.sock", std::process::id()));
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let options = ListenerOptions {
+        kind: SocketKind::Unix,
+        asks: false,
+    };
+    let socket = OwnedFd::from(listener);
+    server
+        .shard
+        .add_listener(ListenerId(1), socket, options)
+        .unwrap();
+    let mut over_tcp = TcpStream::connect(address).unwrap();
+    let mut over_unix = UnixStream::connect(&path).unwrap();
+    open(&mut server, &mut over_tcp);
+    open(&mut server, &mut over_unix);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(server.shard.statistics().connections_open, 2);
+    server.shard.remove_listener(ListenerId(0));
+    assert!(TcpStream::connect(address).is_err(), "its socket is closed");
 }

@@ -4,9 +4,12 @@
 //! 1. Any thread may push; nothing here waits for the shard or the interpreter while locked.
 //! 2. A connection is known from its `Opened` to its `Closed` event, as the loop's thread meets them.
 //! 3. After `close` or `abort` was queued, sends of that connection are refused at once.
+//! 4. The queue is bounded: who makes it long has it applied (on the loop's thread) or waits until
+//!    it was (on another).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -22,6 +25,10 @@ const QUEUE_BYTES_LONG: usize = 256 * 1024;
 
 /// Commands waiting from which on the queue is applied; some 200 KiB of entries.
 const QUEUE_COMMANDS_LONG: usize = 4096;
+
+/// How long a thread that floods the queue waits for the loop. A loop that is blocked for longer,
+/// perhaps by waiting for that very thread, gets the bounds enforced without it.
+const LOOP_WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// A message framed once: what `Prepared` keeps for this engine.
 #[pyclass(frozen, module = "wynd._engine")]
@@ -117,6 +124,10 @@ struct Peer {
 #[derive(Default)]
 pub(crate) struct Commands {
     pub(crate) queue: CommandQueue,
+    /// How often the queue was taken.
+    taken: u64,
+    /// Nobody will take the queue again.
+    is_shut: bool,
     /// By slot of the id; one entry per slot, so that a lookup hashes nothing.
     peers: Vec<Option<Peer>>,
 }
@@ -166,6 +177,12 @@ impl Commands {
         }
     }
 
+    /// Forgets what is queued, now and ever after.
+    pub(crate) fn shut(&mut self) {
+        self.is_shut = true;
+        self.close_all();
+    }
+
     /// Forgets all connections and returns them.
     pub(crate) fn close_all(&mut self) -> Vec<ConnId> {
         self.queue.clear();
@@ -184,24 +201,27 @@ impl Commands {
         }
     }
 
-    /// Queues one message; the connection's unsent bytes, or `None` if it takes no more.
+    /// Queues one message; the connection's unsent bytes before and after, or `None` if it takes no
+    /// more.
     pub(crate) fn send(
         &mut self,
         conn: ConnId,
         kind: MessageKind,
         payload: &Outgoing<'_, '_>,
-    ) -> Option<usize> {
+    ) -> Option<(usize, usize)> {
         let peer = self.peers.get(slot(conn))?.as_ref()?;
         if peer.conn != conn || peer.is_closing || peer.buffered.is_closed() {
             return None;
         }
-        Some(match payload {
+        let before = peer.buffered.bytes();
+        let after = match payload {
             Outgoing::Plain(bytes) => self.queue.push_send(conn, &peer.buffered, kind, bytes),
             Outgoing::Framed(frame) => {
                 self.queue
                     .push_shared(conn, &peer.buffered, frame.get().shared())
             }
-        })
+        };
+        Some((before, after))
     }
 
     /// Whether sends of a connection are taken.
@@ -221,20 +241,30 @@ impl Commands {
 pub(crate) struct Outbound {
     commands: Mutex<Commands>,
     is_long: AtomicBool,
+    /// How often what was taken has been applied; a step behind `Commands::taken` meanwhile.
+    applied: Mutex<u64>,
+    has_applied: Condvar,
 }
 
 impl Outbound {
-    /// Locks for a push or a look. Nothing may call Python while this is held.
+    /// Locks for a look. Nothing may call Python while this is held.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Commands> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes whether the queue has become long; called by pushers before they unlock.
-    pub(crate) fn note_length(&self, commands: &Commands) {
-        let queue = &commands.queue;
+    /// Pushes; also tells when it will be applied, for `wait_applied`.
+    #[inline]
+    pub(crate) fn push<T>(&self, work: impl FnOnce(&mut Commands) -> T) -> (T, u64) {
+        let mut commands = self.lock();
+        let result = work(&mut commands);
+        let queue = &mut commands.queue;
         if queue.bytes() > QUEUE_BYTES_LONG || queue.len() > QUEUE_COMMANDS_LONG {
             self.is_long.store(true, Ordering::Relaxed);
         }
+        if commands.is_shut {
+            commands.queue.clear();
+        }
+        (result, commands.taken)
     }
 
     /// Whether the queue should be applied before it grows further.
@@ -242,10 +272,35 @@ impl Outbound {
         self.is_long.load(Ordering::Relaxed)
     }
 
-    /// Takes what is queued into `taken`, which is empty and takes its place.
-    pub(crate) fn take(&self, taken: &mut CommandQueue) {
-        std::mem::swap(&mut self.lock().queue, taken);
+    /// Takes what is queued into `queue`, which is empty and takes its place. `note_applied` follows.
+    pub(crate) fn take(&self, queue: &mut CommandQueue) {
+        let mut commands = self.lock();
+        std::mem::swap(&mut commands.queue, queue);
+        commands.taken += 1;
         self.is_long.store(false, Ordering::Relaxed);
+    }
+
+    /// Says that what was taken has been applied and sent.
+    pub(crate) fn note_applied(&self) {
+        *self.applied.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.has_applied.notify_all();
+    }
+
+    /// Says so after a panic in between.
+    pub(crate) fn catch_up(&self) {
+        let taken = self.lock().taken;
+        *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = taken;
+        self.has_applied.notify_all();
+    }
+
+    /// Waits until what `push` queued has been applied; false if the loop takes too long. Call it
+    /// detached, on another thread than the loop's.
+    pub(crate) fn wait_applied(&self, taken: u64) -> bool {
+        let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .has_applied
+            .wait_timeout_while(applied, LOOP_WAIT_MAX, |applied| *applied <= taken);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Whether something waits.

@@ -24,7 +24,7 @@ pub(crate) struct Limits {
     ping_timeout_s: f64,
     close_timeout_s: f64,
     outbox_bytes_soft: usize,
-    outbox_bytes_hard: usize,
+    pub(crate) outbox_bytes_hard: usize,
     outbox_stall_s: f64,
     pong_bytes_max: usize,
     process_bytes_max: usize,

@@ -1,9 +1,5 @@
 //! `Engine`: one shard for one loop. `poll`, `dispatch`, `flush` and `settle` are the turn, called
 //! by `engines/native.py` in this order; all else queues commands or looks.
-//!
-//! Who wakes the loop: the first command after a turn arms one flush, by `schedule` on the loop's
-//! thread, by the poller's waker from another. `settle` disarms and then looks at the queue; a pusher
-//! pushes and then looks whether it is armed. So no command is left behind.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +18,7 @@ use wynd_engine::{
 
 use crate::batch::{tell_failure, RECEIVERS};
 use crate::clock::{Clock, Pace};
-use crate::commands::{kind_of, outgoing, Commands, Outbound, Outgoing};
+use crate::commands::{kind_of, outgoing, Outbound, Outgoing};
 use crate::config::{self, Limits, OriginRules};
 use crate::errors;
 use crate::state::{Next, State, Turns};
@@ -30,24 +26,25 @@ use crate::state::{Next, State, Turns};
 /// One shard: sockets, connections, rooms and timers of one event loop.
 #[pyclass(frozen, module = "wynd._engine")]
 pub struct Engine {
-    turns: Turns,
-    outbound: Outbound,
+    pub(crate) turns: Turns,
+    pub(crate) outbound: Outbound,
     /// A flush is going to come: a turn runs, or one is scheduled.
-    is_armed: AtomicBool,
-    is_forked: AtomicBool,
+    pub(crate) is_armed: AtomicBool,
+    pub(crate) is_forked: AtomicBool,
     /// `None` once the engine was shut down, since it holds a descriptor.
-    waker: Mutex<Option<Waker>>,
-    fileno: RawFd,
-    clock: Clock,
+    pub(crate) waker: Mutex<Option<Waker>>,
+    pub(crate) fileno: RawFd,
+    pub(crate) clock: Clock,
+    pub(crate) outbox_bytes_hard: usize,
     /// When the last turn began, in nanoseconds of `clock`.
-    polled_ns: AtomicU64,
-    loop_thread: ThreadId,
-    schedule: Py<PyAny>,
+    pub(crate) polled_ns: AtomicU64,
+    pub(crate) loop_thread: ThreadId,
+    pub(crate) schedule: Py<PyAny>,
 }
 
 impl Engine {
     #[inline]
-    fn check_fork(&self) -> PyResult<()> {
+    pub(crate) fn check_fork(&self) -> PyResult<()> {
         if self.is_forked.load(Ordering::Relaxed) {
             return Err(errors::forked());
         }
@@ -55,7 +52,7 @@ impl Engine {
     }
 
     /// Runs `work` detached, with panics caught.
-    fn run<T: Send>(
+    pub(crate) fn run<T: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&mut State, std::time::Instant) -> T + Send,
@@ -78,49 +75,6 @@ impl Engine {
         })?
         .flatten()
         .ok_or_else(|| PyRuntimeError::new_err("the native engine was stopped"))
-    }
-
-    /// Queues something and sees to it that a flush comes.
-    #[inline]
-    fn push<T>(&self, py: Python<'_>, work: impl FnOnce(&mut Commands) -> T) -> PyResult<T> {
-        Ok(self.push_or_flush(py, work)?.0)
-    }
-
-    /// Does the same, and tells whether the queue was long and went to the sockets right away.
-    #[inline]
-    fn push_or_flush<T>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut Commands) -> T,
-    ) -> PyResult<(T, bool)> {
-        self.check_fork()?;
-        let mut commands = self.outbound.lock();
-        let result = work(&mut commands);
-        self.outbound.note_length(&commands);
-        drop(commands);
-        if !self.is_armed.swap(true, Ordering::SeqCst) {
-            self.arm(py)?;
-        }
-        let is_long = self.outbound.is_long() && self.is_on_loop();
-        if is_long {
-            // The queue is bounded: what waits goes to the sockets before more is queued.
-            self.run(py, |state, now| state.flush(&self.outbound, now))?;
-        }
-        Ok((result, is_long))
-    }
-
-    #[cold]
-    fn arm(&self, py: Python<'_>) -> PyResult<()> {
-        if self.is_on_loop() {
-            self.schedule.call0(py)?;
-        } else if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
-            waker.wake();
-        }
-        Ok(())
-    }
-
-    fn is_on_loop(&self) -> bool {
-        thread::current().id() == self.loop_thread
     }
 }
 
@@ -161,6 +115,7 @@ impl Engine {
             fileno: shard.as_raw_fd(),
             turns: Turns::new(State::new(shard)),
             clock,
+            outbox_bytes_hard: limits.outbox_bytes_hard,
             polled_ns: AtomicU64::new(0),
             loop_thread: thread::current().id(),
             schedule,
@@ -340,15 +295,20 @@ impl Engine {
     ) -> PyResult<i64> {
         let kind = kind_of(opcode);
         let payload = outgoing(payload, kind)?;
+        self.check_fork()?;
         let conn = ConnId::from_u64(key);
-        let (sent, was_flushed) =
-            self.push_or_flush(py, |commands| commands.send(conn, kind, &payload))?;
-        match sent {
-            None => Ok(-1),
-            // The flush may have found that this message was one too many.
-            Some(_) if was_flushed && !self.outbound.lock().takes_messages(conn) => Ok(-1),
-            Some(unsent) => Ok(i64::try_from(unsent).unwrap_or(i64::MAX)),
+        let (sent, taken) = self
+            .outbound
+            .push(|commands| commands.send(conn, kind, &payload));
+        let Some((before, after)) = sent else {
+            return Ok(-1);
+        };
+        self.after_push(py)?;
+        let is_over = before > 0 && after > self.outbox_bytes_hard;
+        if (is_over || self.outbound.is_long()) && self.is_refused(py, conn, taken, is_over)? {
+            return Ok(-1);
         }
+        Ok(i64::try_from(after).unwrap_or(i64::MAX))
     }
 
     /// Queue one message to a room, or to all admitted connections if `room` is None. Any thread.
@@ -523,7 +483,7 @@ impl Engine {
         self.check_fork()?;
         py.detach(|| {
             drop(self.turns.take());
-            self.outbound.lock().close_all();
+            self.outbound.lock().shut();
             self.waker
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

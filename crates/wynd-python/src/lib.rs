@@ -12,7 +12,7 @@
 //! # Files
 //!
 //! `engine.rs` what Python calls; `state.rs` the shard behind its mutex; `batch.rs` events to Python;
-//! `commands.rs` sends to the queue; `clock.rs` time; `config.rs` options in, counters out;
+//! `commands.rs`, `pushing.rs` sends to the queue; `clock.rs` time; `config.rs` options in, counters out;
 //! `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
 
 mod batch;
@@ -22,6 +22,7 @@ mod commands;
 mod config;
 mod engine;
 mod errors;
+mod pushing;
 mod state;
 
 use pyo3::prelude::*;

@@ -48,8 +48,7 @@ impl State {
     /// Carries out what is queued and sends; may add events.
     pub(crate) fn flush(&mut self, outbound: &Outbound, now: Instant) {
         let Some(shard) = &mut self.shard else {
-            outbound.take(&mut self.applied);
-            self.applied.clear();
+            outbound.lock().shut();
             return;
         };
         outbound.take(&mut self.applied);
@@ -57,12 +56,14 @@ impl State {
             shard.apply(now, &mut self.applied, &mut self.batch);
         }
         shard.flush(now, &mut self.batch);
+        outbound.note_applied();
     }
 
     #[cold]
     fn recover(&mut self, text: String, outbound: &Outbound, now: Instant) {
         self.fault.get_or_insert(text);
         self.applied.clear();
+        outbound.catch_up();
         let Some(mut shard) = self.shard.take() else {
             return;
         };

@@ -3,8 +3,8 @@
 Decides how connections come: scopes, handshakes, refusals, and reading from the host. `peers` has
 what happens while they are open, `hosting` runs uvicorn for `listen`.
 
-What ASGI cannot express: pings (`ping` answers False), the bytes the host itself buffers, whether
-the peer answered our close frame, and the limits named in `_OPEN_LIMITS`.
+What ASGI cannot express: pings (`ping` answers False), the bytes the host itself buffers, the
+limits named in `_OPEN_LIMITS`, and what the peer answered to our close frame (`hosting` knows it).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class PortableEngine(PeerEngine):
                 self._finish(peer, 1006, "")
                 self._deliver(peer)
         for host in self._hosts.values():
-            await host.stop(self.limits.close_timeout_s)
+            await host.stop()
         self._hosts.clear()
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -324,14 +324,14 @@ class PortableEngine(PeerEngine):
 def _close_of(event: Event, sent: int | None) -> tuple[int, str]:
     """Return code and reason of a disconnect, after a close frame of ours with code `sent`.
 
-    Hosts differ: after our close frame they report its code, 1000, or 1005. Before one, ASGI says
-    1005 for a close frame without a code and for none at all; where no frame came, hosts leave
-    out the reason.
+    Hosts differ: after our close frame most report its code, 1000 or 1005, whatever the peer
+    answered. Before one, ASGI says 1005 for a close frame without a code and for none at all;
+    where no frame came, hosts leave out the reason.
     """
     code = event.get("code")
     reason = event.get("reason") or ""
     if sent is not None:
-        return (1006 if code == 1006 else sent), reason
+        return (sent if code in (None, 1000, 1005) else int(code)), reason
     if code is None or (code == 1005 and "reason" not in event):
         code = 1006
     return int(code), reason

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wynd.codes import sentence_of
@@ -25,6 +25,11 @@ __all__ = ["Host"]
 # uvicorn counts a message while it arrives and answers with a sentence of its own. This much more
 # lets the engine see a message just over the limit and close with the library's sentence.
 MESSAGE_MARGIN_BYTES = 64 * 1024
+
+# Turns of the loop from asyncio's accept to the protocol being in uvicorn's set (it needs three):
+# a connection accepted just before the listener closed is ended too.
+ACCEPT_TURNS = 5
+TASKS_TIMEOUT_S = 1.0  # a task that ignores the end of its connection is cancelled
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 
@@ -72,59 +77,24 @@ class Host:
         for path in self._paths:
             path.unlink()
 
-    async def stop(self, grace_s: float) -> None:
-        """End everything: listeners, connections, tasks.
-
-        Connections that were sent a close frame get `grace_s` to take and answer it: uvicorn has
-        given them back to the engine, not to the system.
-        """
+    async def stop(self) -> None:
+        """End everything at once: listeners, connections, tasks."""
         self.stop_listening()
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
         state = self._server.server_state
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await state.connections.wait_closed()
         for protocol in tuple(state.connections):
             transport = getattr(protocol, "transport", None)
             if transport is not None:
                 transport.abort()
         tasks = set(state.tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
+        if tasks:  # they end by themselves, as their connections are gone
+            await asyncio.wait(tasks, timeout=TASKS_TIMEOUT_S)
         if self._serving is not None:
             tasks.add(self._serving)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Connections(set[Any]):
-    """uvicorn's set of connections, which tells when no WebSocket is among them any more."""
-
-    def __init__(self, websocket_class: type) -> None:
-        super().__init__()
-        self._websocket_class = websocket_class
-        self._closed: asyncio.Future[None] | None = None
-
-    def _has_websockets(self) -> bool:
-        return any(isinstance(protocol, self._websocket_class) for protocol in self)
-
-    def remove(self, protocol: Any) -> None:
-        super().remove(protocol)
-        self._tell()
-
-    def discard(self, protocol: Any) -> None:
-        super().discard(protocol)
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._closed is not None and not self._closed.done() and not self._has_websockets():
-            self._closed.set_result(None)
-
-    async def wait_closed(self) -> None:
-        """Wait until the last WebSocket is gone."""
-        if self._has_websockets():
-            self._closed = asyncio.get_running_loop().create_future()
-            await self._closed
 
 
 def _config(application: Application, limits: Limits) -> Any:
@@ -152,21 +122,49 @@ def _protocol_class() -> Any:
     from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
     class Protocol(WSProtocol):
-        """uvicorn's WebSocket protocol, which also says why it ends a connection.
+        """uvicorn's WebSocket protocol, exact about the end of a connection.
 
-        For broken framing wsproto makes an event like that of a close frame, and uvicorn takes
-        it for one: it would end the transport without a word.
+        uvicorn reports a disconnect as soon as the application's close frame is sent; here it
+        comes when the transport ended, with what the peer answered. For broken framing wsproto
+        makes an event like that of a close frame, and uvicorn takes it for one and ends without a
+        word; here the peer is told the code.
         """
 
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self._lost = self.loop.create_future()
+            self._is_closed_by_application = False
+            self._answer: tuple[int, str | None] | None = None
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if not self._lost.done():
+                self._lost.set_result(None)
+
         def handle_close(self, event: Any) -> None:
-            if self.close_sent or self.conn.state.name != "OPEN":
-                super().handle_close(event)
+            if self.close_sent:
+                self._answer = (event.code, event.reason)
+            elif self.conn.state.name == "OPEN":  # no close frame came: the peer broke the rules
+                self.close_sent = True
+                self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+                answer = type(event)(code=event.code, reason=sentence_of(event.code))
+                self.transport.write(self.conn.send(answer))
+                self.transport.close()
                 return
-            self.close_sent = True
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-            answer = type(event)(code=event.code, reason=sentence_of(event.code))
-            self.transport.write(self.conn.send(answer))
-            self.transport.close()
+            super().handle_close(event)
+
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if message["type"] == "websocket.close":
+                self._is_closed_by_application = True
+
+        async def receive(self) -> Any:
+            event = await super().receive()
+            if event["type"] != "websocket.disconnect" or not self._is_closed_by_application:
+                return event
+            await self._lost
+            code, reason = self._answer or (1006, "")
+            return {"type": "websocket.disconnect", "code": code, "reason": reason or ""}
 
     return Protocol
 
@@ -180,8 +178,6 @@ def _server_class() -> Any:
         def __init__(self, config: uvicorn.Config) -> None:
             super().__init__(config)
             self.up = asyncio.Event()
-            config.load()
-            self.server_state.connections = _Connections(config.ws_protocol_class or type(None))
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:

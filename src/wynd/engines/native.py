@@ -119,6 +119,8 @@ class NativeEngine(Engine):
             self._on_handshake_lost,
             self._on_failed,
         )
+        # Every message takes this call: without a Python frame of its own it costs a tenth less.
+        self.send = core.send  # type: ignore[method-assign]
         _engines.add(self)
         loop.add_reader(core.fileno(), self.turn)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.peers import RawPeer
-from tests.wynd.engines.hosts import until
+from tests.wynd.engines.hosts import settle, until
 from wynd import Limits, Wynd
 from wynd.engines.hosting import Host
 
@@ -34,7 +34,7 @@ async def test_it_leaves_signals_and_root_logging_alone() -> None:
     await host.start()
     assert {number: signal.getsignal(number) for number in before} == before
     assert logging.getLogger().handlers == handlers
-    await host.stop(0.1)
+    await host.stop()
 
 
 async def test_stop_ends_listeners_connections_and_tasks() -> None:
@@ -44,7 +44,7 @@ async def test_stop_ends_listeners_connections_and_tasks() -> None:
     await host.start()
     peer = await RawPeer.connect(port)
     silent = await RawPeer.dial(port)
-    await host.stop(0.01)
+    await host.stop()
     assert await peer.read_all() == b""
     assert await silent.read_all() == b""
     peer.leave()
@@ -68,7 +68,7 @@ async def test_stop_listening_keeps_connections() -> None:
         peer_is_served = asyncio.ensure_future(peer.close())
         await peer_is_served
         await peer.drain()
-    await host.stop(1.0)
+    await host.stop()
 
 
 async def test_a_head_over_the_limit_is_cut() -> None:
@@ -89,7 +89,41 @@ async def test_accepted_sockets_give_up_on_dead_peers() -> None:
     host = Host(echo, [sock], Limits(outbox_stall_s=7.5))
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7500
     await host.start()
-    await host.stop(0.1)
+    await host.stop()
+
+
+async def test_a_close_is_over_when_the_transport_ended() -> None:
+    """uvicorn would report it as soon as the close frame is sent."""
+    wynd = Wynd(engine="portable")
+    ends: list[tuple[int, str]] = []
+    wynd.on_disconnect(lambda event: ends.append((event.code, event.reason)))
+    async with wynd.serving(0, host="127.0.0.1"):
+        address = wynd.addresses[0]
+        assert isinstance(address, tuple)
+        async with await RawPeer.connect(address[1]) as peer:
+            await until(lambda: wynd.clients())
+            closing = wynd.clients()[0].close(4000, "go")
+            assert not closing.done()
+            await settle(50)
+            assert ends == []
+            await peer.drain()  # answers
+            await closing
+            await until(lambda: ends)
+            assert ends == [(4000, "go")]
+
+
+async def test_a_peer_that_never_answers_the_close_is_1006() -> None:
+    wynd = Wynd(engine="portable", limits=Limits(close_timeout_s=0.05))
+    ends: list[int] = []
+    wynd.on_disconnect(lambda event: ends.append(event.code))
+    async with wynd.serving(0, host="127.0.0.1"):
+        address = wynd.addresses[0]
+        assert isinstance(address, tuple)
+        async with await RawPeer.connect(address[1]):
+            await until(lambda: wynd.clients())
+            await wynd.clients()[0].close(4000, "go")
+            await until(lambda: ends)
+            assert ends == [1006]
 
 
 async def test_broken_framing_is_answered_with_its_code() -> None:

@@ -68,6 +68,7 @@ impl Harness {
     }
 
     pub fn over(config: Config, network: MemoryNetwork) -> Self {
+        #[allow(clippy::disallowed_methods)] // some origin; time passes only by `pass`
         let now = Instant::now();
         let meter = Meter::default();
         let shard = Shard::new(config, network.clone(), meter.clone(), 7, now).unwrap();

@@ -375,7 +375,8 @@ impl MemoryNetwork {
         let mut world = self.0.borrow_mut();
         let line = world.line(socket);
         line.room = room;
-        let was_found_full = std::mem::take(&mut line.was_found_full);
+        let was_found_full = line.was_found_full && room > 0;
+        line.was_found_full &= room == 0;
         let state = line.state();
         if was_found_full && state.writable {
             world.edge(Readiness {

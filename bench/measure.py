@@ -1,0 +1,207 @@
+"""One measurement: a server on one core, the load generator on the other, its figures read back.
+
+Cores are given by `os.sched_setaffinity` before the program starts, so that it never runs anywhere
+else and programs that size themselves by their cores see one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO
+
+from bench.peers import LOAD, Server
+
+__all__ = [
+    *("Failed", "Sample", "Workload", "cores", "cpu_seconds", "measure", "raise_descriptor_limit"),
+    *("resident_bytes", "run_load", "serving"),
+]
+
+READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 3.0
+LOAD_SPARE_S = 40.0  # for opening the connections of a slow server
+FIGURES = re.compile(
+    r"rate (?P<rate>[\d.]+)/s +p50 (?P<p50>[\d.]+)us p99 (?P<p99>[\d.]+)us +"
+    r"cpu (?P<cpu>[\d.]+)us/unit +serverload (?P<load>[\d.]+) +rss/conn (?P<rss>-?\d+)"
+)
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Failed(Exception):
+    """A server did not start, or did not answer the load; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the load generator does; `kind` is one of its modes."""
+
+    key: str
+    kind: str
+    connections: int
+    size: int = 64
+    depth: int = 1
+
+    @property
+    def server_mode(self) -> str:
+        """What the server has to do."""
+        return "fanout" if self.kind == "fanout" else "echo"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The figures of one measurement; CPU is the server's, per message, delivery or handshake."""
+
+    cpu_us: float
+    rate: float
+    p50_us: float
+    p99_us: float
+    server_load: float
+    """Busy part of the server's core; well below 1 means that the load generator was the limit."""
+    bytes_per_connection: int
+
+
+def measure(server: Server, workload: Workload, seconds: float) -> Sample:
+    """Start `server`, put `workload` on it, stop it.
+
+    Raises:
+        Failed: there are no figures.
+    """
+    with serving(server, workload.server_mode) as (pid, port):
+        return run_load(workload, port, pid, seconds)
+
+
+@contextmanager
+def serving(server: Server, mode: str) -> Iterator[tuple[int, int]]:
+    """A running server, as process id and port; gone with everything it started at the end."""
+    port = _free_port()
+    environment = {**os.environ, **server.variables(mode)}
+    with tempfile.TemporaryFile() as log:
+        with _pinned(cores()[0]):
+            process = subprocess.Popen(
+                server.arguments(port, mode),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            _wait_until_ready(process, port, log)
+            yield process.pid, port
+        finally:
+            _stop(process)
+
+
+def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
+    """Run the load generator against a server that is ready.
+
+    Raises:
+        Failed: it was refused, lost its connections, or got no message back.
+    """
+    numbers = (workload.connections, workload.size, workload.depth, seconds, pid)
+    command = [str(LOAD), workload.kind, str(port), "/", *map(str, numbers)]
+    try:
+        with _pinned(cores()[1]):
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        with process:
+            try:
+                answer, complaint = process.communicate(timeout=seconds + LOAD_SPARE_S)
+            finally:
+                process.kill()
+    except subprocess.TimeoutExpired:
+        raise Failed("the load generator did not end: messages or connections hang") from None
+    match = FIGURES.search(answer)
+    if match is None:
+        raise Failed(complaint.strip() or f"the load generator ended with {process.returncode}")
+    found = {name: float(text) for name, text in match.groupdict().items()}
+    if not found["cpu"]:
+        raise Failed("no message came back")
+    return Sample(
+        found["cpu"], found["rate"], found["p50"], found["p99"], found["load"], int(found["rss"])
+    )
+
+
+def cores() -> tuple[int, int]:
+    """The server's core and the load generator's; the same one where there is only one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[0], allowed[-1]
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the descriptor limit as far as allowed, for everything started here; return it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = 1 << 20 if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of another process, all of its threads."""
+    return time.clock_gettime((~pid << 3) | 2)  # the clock of a process, as in the kernel's header
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of another process that is in RAM."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+@contextmanager
+def _pinned(core: int) -> Iterator[None]:
+    """What is started inside runs on `core` only."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
+    """One whole handshake, so that lazy imports are not counted as a connection's cost."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            log.seek(0)
+            lines = log.read().decode(errors="replace").strip().splitlines() or ["no output"]
+            raise Failed(f"the server ended with {process.returncode}: {lines[-1]}")
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as client:
+            client.sendall(HANDSHAKE)
+            answer = client.recv(4096)
+            if answer.startswith(b"HTTP/1.1 101"):
+                return
+            if answer:
+                raise Failed(f"the server refused: {answer[:60]!r}")
+        time.sleep(0.02)
+    raise Failed(f"the server did not answer within {READY_TIMEOUT_S:.0f} s")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and its children, which share its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_TIMEOUT_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
