@@ -84,7 +84,7 @@ test-pythons: setup ## the Python tests under every other Python >= 3.11 found h
 
 nightly: setup ## everything, with many more examples and long runs, under every Python found
 ifneq ($(HAS_CARGO),)
-	PROPTEST_CASES=20000 cargo test --release --quiet -p wynd-protocol -p wynd-engine
+	PROPTEST_CASES=100000 cargo test --release --quiet -p wynd-protocol -p wynd-engine
 endif
 	$(BIN)/python -m pytest --nightly
 	@tools/test-pythons --nightly

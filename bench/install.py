@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.peers import INSTALLED, LOAD, NODE_MODULES, PYTHON, SOURCES, WYND_RUST
+from bench.servers import INSTALLED, LOAD, NODE_MODULES, PYTHON, SOURCES, WYND_RUST
 
 __all__ = ["install", "install_tools"]
 

@@ -7,6 +7,7 @@ else and programs that size themselves by their cores see one.
 from __future__ import annotations
 
 import os
+import random
 import re
 import resource
 import signal
@@ -14,21 +15,25 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
-from bench.peers import LOAD, Server
+from bench.servers import LOAD, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
-    *("Failed", "Sample", "Workload", "cores", "cpu_seconds", "measure", "raise_descriptor_limit"),
-    *("resident_bytes", "run_load", "serving"),
+    *("HANDSHAKE", "Failed", "Sample", "Workload", "cores", "cpu_seconds", "measure", "pinned"),
+    *("raise_descriptor_limit", "resident_bytes", "run_load", "serving"),
 ]
 
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
 LOAD_SPARE_S = 40.0  # for opening the connections of a slow server
+LOG_LINES = 6
 FIGURES = re.compile(
     r"rate (?P<rate>[\d.]+)/s +p50 (?P<p50>[\d.]+)us p99 (?P<p99>[\d.]+)us +"
     r"cpu (?P<cpu>[\d.]+)us/unit +serverload (?P<load>[\d.]+) +rss/conn (?P<rss>-?\d+)"
@@ -70,6 +75,8 @@ class Sample:
     server_load: float
     """Busy part of the server's core; well below 1 means that the load generator was the limit."""
     bytes_per_connection: int
+    disturbed: float
+    """Share of the time that the server's core was taken by others, or by the machine's host."""
 
 
 def measure(server: Server, workload: Workload, seconds: float) -> Sample:
@@ -88,7 +95,7 @@ def serving(server: Server, mode: str) -> Iterator[tuple[int, int]]:
     port = _free_port()
     environment = {**os.environ, **server.variables(mode)}
     with tempfile.TemporaryFile() as log:
-        with _pinned(cores()[0]):
+        with pinned(cores()[0]):
             process = subprocess.Popen(
                 server.arguments(port, mode),
                 env=environment,
@@ -112,8 +119,9 @@ def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
     """
     numbers = (workload.connections, workload.size, workload.depth, seconds, pid)
     command = [str(LOAD), workload.kind, str(port), "/", *map(str, numbers)]
+    before = _taken_from(pid)
     try:
-        with _pinned(cores()[1]):
+        with pinned(cores()[1]):
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
@@ -124,6 +132,7 @@ def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
                 process.kill()
     except subprocess.TimeoutExpired:
         raise Failed("the load generator did not end: messages or connections hang") from None
+    after = _taken_from(pid)
     match = FIGURES.search(answer)
     if match is None:
         raise Failed(complaint.strip() or f"the load generator ended with {process.returncode}")
@@ -131,7 +140,13 @@ def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
     if not found["cpu"]:
         raise Failed("no message came back")
     return Sample(
-        found["cpu"], found["rate"], found["p50"], found["p99"], found["load"], int(found["rss"])
+        cpu_us=found["cpu"],
+        rate=found["rate"],
+        p50_us=found["p50"],
+        p99_us=found["p99"],
+        server_load=found["load"],
+        bytes_per_connection=int(found["rss"]),
+        disturbed=round(max(0.0, (after[0] - before[0]) / (after[1] - before[1])), 3),
     )
 
 
@@ -154,6 +169,21 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)  # the clock of a process, as in the kernel's header
 
 
+def _taken_from(pid: int) -> tuple[float, float]:
+    """Seconds so far that the server's core gave to others than the server, and the time."""
+    name = f"cpu{cores()[0]} "
+    lines = Path("/proc/stat").read_text().splitlines()
+    line = next(line for line in lines if line.startswith(name))
+    user, nice, system, _, _, irq, softirq, stolen, *_ = map(int, line.split()[1:])
+    busy = (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
+    return busy - _with_children(pid), time.monotonic()
+
+
+def _with_children(pid: int) -> float:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu_seconds(pid) + sum(_with_children(int(child)) for child in found)
+
+
 def resident_bytes(pid: int) -> int:
     """Memory of another process that is in RAM."""
     with open(f"/proc/{pid}/statm") as file:
@@ -161,7 +191,7 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextmanager
-def _pinned(core: int) -> Iterator[None]:
+def pinned(core: int) -> Iterator[None]:
     """What is started inside runs on `core` only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
@@ -172,9 +202,13 @@ def _pinned(core: int) -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port below those that clients get: one of theirs that still waits in TIME-WAIT would
+    refuse a server that binds every address."""
+    lowest_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, lowest_of_clients)
+        with suppress(OSError), socket.create_server(("0.0.0.0", port)):
+            return port
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
@@ -183,8 +217,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: IO[bytes
     while time.monotonic() < deadline:
         if process.poll() is not None:
             log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines() or ["no output"]
-            raise Failed(f"the server ended with {process.returncode}: {lines[-1]}")
+            said = " / ".join(log.read().decode(errors="replace").split("\n")[-LOG_LINES:])
+            raise Failed(f"the server ended with {process.returncode}: {said or 'no output'}")
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as client:
             client.sendall(HANDSHAKE)
             answer = client.recv(4096)

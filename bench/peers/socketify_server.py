@@ -3,13 +3,14 @@
 """socketify (uWebSockets): PORT echo|fanout."""
 
 import sys
+from typing import Any
 
 from socketify import App, AppListenOptions, CompressOptions, OpCode
 
 port, mode = int(sys.argv[1]), sys.argv[2]
 
 
-def message(ws, text, opcode) -> None:
+def message(ws: Any, text: str, opcode: Any) -> None:
     """Answer one message."""
     if mode == "echo":
         ws.send(text, OpCode.TEXT)

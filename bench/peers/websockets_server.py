@@ -2,7 +2,6 @@
 # Its imports live in the environment of the peers, not in this project's.
 """The `websockets` package: PORT echo|fanout."""
 
-import asyncio
 import sys
 
 import uvloop

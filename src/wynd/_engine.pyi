@@ -77,7 +77,8 @@ class Engine:
             receivers: nine callables: `requested(key, socket, head, address, secure)`,
                 `opened(key, head, address, secure, subprotocol)` with an empty head if `requested`
                 told it, `received(key, message)`, `ponged(key, payload)`, `drained(key)`,
-                `closing(key, sent, received)`, `closed(key, sent, received, reason)`,
+                `closing(key, sent, received)` (both None: a rule was broken),
+                `closed(key, sent, received, reason)`,
                 `handshake_lost(key)`, `failed(socket or None, errno, text)`.
             slice_s: seconds by the engine's clock.
         """

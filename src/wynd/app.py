@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Statistics", "Wynd"]
 
-log = logging.getLogger("wynd")
+log: logging.Logger = logging.getLogger("wynd")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -67,10 +67,10 @@ class Handlers:
         binary: tuple[Handler, ...] = (),
         close: tuple[Handler, ...] = (),
     ) -> None:
-        self.open = open
-        self.text = text
-        self.binary = binary
-        self.close = close
+        self.open: tuple[Handler, ...] = open
+        self.text: tuple[Handler, ...] = text
+        self.binary: tuple[Handler, ...] = binary
+        self.close: tuple[Handler, ...] = close
 
     def copy(self) -> Handlers:
         """Return a record of its own with the same handlers."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionLane", "Dispatcher", "Registrations"]
 
-log = logging.getLogger("wynd.dispatch")
+log: logging.Logger = logging.getLogger("wynd.dispatch")
 
 Message = TextMessage | BinaryMessage
 _NO_HANDLERS = Handlers()
@@ -55,7 +55,7 @@ class Registrations:
     def __init__(self) -> None:
         self.connection: tuple[Handler, ...] = ()
         self.middleware: tuple[Middleware, ...] = ()
-        self.handlers = Handlers()
+        self.handlers: Handlers = Handlers()
         self.error: tuple[Handler, ...] = ()
         self.shutdown: tuple[Handler, ...] = ()
         self.request: dict[int, Handler] = {}
@@ -88,18 +88,18 @@ class ConnectionLane:
     def __init__(self, dispatcher: Dispatcher, handle: ConnectionHandle) -> None:
         self._dispatcher = dispatcher
         self._owns_handlers = False
-        self.handle = handle
-        self.handlers = dispatcher.registrations.handlers
+        self.handle: ConnectionHandle = handle
+        self.handlers: Handlers = dispatcher.registrations.handlers
         self.connection: Connection | None = Connection(handle, self)
         self.context: Context = copy_context()
         self.queue: deque[Message] | None = None
-        self.busy = 0
+        self.busy: int = 0
         """Handlers of this connection that are running (suspended ones count)."""
-        self.opening = True
+        self.opening: bool = True
         """The middleware, `on_connection` or `on_open` has not finished: no message yet."""
-        self.entered = False
+        self.entered: bool = False
         """The middleware let the connection through: `on_close` will run."""
-        self.paused = False
+        self.paused: bool = False
         self.resident: Resident | None = None
         self.tasks: set[asyncio.Task[Any]] | None = None
         """Handlers in tasks of their own: `concurrency` above 1, or stepping impossible."""
@@ -168,7 +168,7 @@ class Dispatcher:
         self._requests: dict[int, asyncio.Task[Any]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet: asyncio.Future[None] | None = None
-        self.handler_errors = 0
+        self.handler_errors: int = 0
 
     def quiet(self) -> bool:
         """Return whether no connection is open and every `on_close` has finished."""
@@ -477,8 +477,15 @@ class Dispatcher:
     def closing(self, key: int, sent: int | None, received: int | None) -> None:
         """See `Sink.closing`."""
         lane = self._lanes.get(key)
-        if lane is not None:
-            lane.handle._note_closing(sent, received)
+        if lane is None:
+            return
+        if sent is None and received is None:
+            # Good first, then fail: what was received before is handled and answered.
+            if (lane.busy or lane.queue) and not lane.paused:
+                lane.paused = True
+                self._engine.pause_reading(key)
+            return
+        lane.handle._note_closing(sent, received)
 
     def failed(self, error: HandlerError) -> None:
         """See `Sink.failed`."""

@@ -45,7 +45,7 @@ class TextMessage(_Event):
     __slots__ = ("data",)
 
     def __init__(self, data: str, handle: ConnectionHandle) -> None:
-        self.data = data
+        self.data: str = data
         self.handle = handle
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class BinaryMessage(_Event):
     __slots__ = ("data",)
 
     def __init__(self, data: bytes, handle: ConnectionHandle) -> None:
-        self.data = data
+        self.data: bytes = data
         self.handle = handle
 
     def __bytes__(self) -> bytes:
@@ -90,9 +90,9 @@ class CloseEvent(_Event):
     __slots__ = ("code", "reason", "sent")
 
     def __init__(self, code: int, reason: str, sent: int | None, handle: ConnectionHandle) -> None:
-        self.code = code
-        self.reason = reason
-        self.sent = sent
+        self.code: int = code
+        self.reason: str = reason
+        self.sent: int | None = sent
         self.handle = handle
 
     @property

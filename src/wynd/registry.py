@@ -48,14 +48,14 @@ class Registry:
         loop: asyncio.AbstractEventLoop,
         clock: Clock | None = None,
     ) -> None:
-        self.engine = engine
-        self.limits = limits
-        self.loop = loop
+        self.engine: Engine = engine
+        self.limits: Limits = limits
+        self.loop: asyncio.AbstractEventLoop = loop
         self.clock: Clock = clock or loop
-        self.thread_id = threading.get_ident()
+        self.thread_id: int = threading.get_ident()
         self.by_id: dict[int, ConnectionHandle] = {}
         """Connections the middleware let through and that are not closed, by public id."""
-        self.sends_failed = 0
+        self.sends_failed: int = 0
 
     def clients(self) -> list[ConnectionHandle]:
         """Return the handles of all open connections, oldest first."""

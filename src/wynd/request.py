@@ -436,7 +436,7 @@ class Origins:
     __slots__ = ("_list", "rules")
 
     def __init__(self, rules: str | tuple[str, ...], parsed: tuple[_Origin, ...]) -> None:
-        self.rules = rules
+        self.rules: str | tuple[str, ...] = rules
         """The string "same-host" or "*", or the list in lower case."""
         self._list = parsed
 

@@ -67,7 +67,8 @@ class Resident(Coroutine[Any, Any, None]):
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, name: str) -> None:
-        self.__name__ = self.__qualname__ = name
+        self.__name__: str = name
+        self.__qualname__: str = name
         self._loop = loop
         self._context = context
         self._coroutine: Coroutine[Any, Any, Any] | None = None
@@ -75,7 +76,7 @@ class Resident(Coroutine[Any, Any, None]):
         self._ended: Ended | None = None
         self._wakeup: asyncio.Future[None] | None = None
         self._released = False
-        self.running = False  # inside `send` or `throw`: the task is the current one
+        self.running: bool = False  # inside `send` or `throw`: the task is the current one
         # Not through the loop's task factory: an eager one would run `send` before it is needed.
         self.task: asyncio.Task[None] = asyncio.Task(self, loop=loop, context=context, name=name)
 

@@ -113,7 +113,7 @@ class Client(ABC):
         """The agreed subprotocol."""
         self.close_code: int | None = None
         """What the server's close frame said; 1005 without a code, 1006 without a frame."""
-        self.close_reason = ""
+        self.close_reason: str = ""
         self._inbox: deque[str | bytes] = deque()
         self._changed = asyncio.Event()
         self._reading = True
@@ -237,7 +237,7 @@ class SocketClient(Client):
                     rest += data
                 self._sock.close()
                 raise Refused(status, rest)
-        self.subprotocol = self._protocol.handshake_response(head + b"\r\n\r\n")
+        self.subprotocol: str | None = self._protocol.handshake_response(head + b"\r\n\r\n")
         self._take(rest)
         self._watch()
 
@@ -370,7 +370,7 @@ class AsgiClient(Client):
     async def _from_server(self, event: dict[str, Any]) -> None:
         kind = event["type"]
         if kind == "websocket.accept":
-            self.subprotocol = event.get("subprotocol")
+            self.subprotocol: str | None = event.get("subprotocol")
             self._accepted.set_result(None)
         elif kind == "websocket.http.response.start":
             self._status = event["status"]

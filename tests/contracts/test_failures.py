@@ -8,6 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from tests.contracts.peers import EngineName, Log, RawPeer, connect, eventually, serving
+from tests.e2e.peers import RawPeer as EndToEndPeer
+from tests.e2e.peers import frame
 from wynd import CloseEvent, ConnectionHandle, EngineUnavailable, Limits, TextMessage, Wynd
 
 
@@ -46,6 +48,25 @@ async def test_a_failing_handler_is_reported_and_the_connection_goes_on(
         assert error.handle in wynd.clients()
         assert error.event.data == how
         assert wynd.statistics().handler_errors == 1
+
+
+async def test_a_running_handler_answers_before_a_broken_frame_ends_the_connection() -> None:
+    pytest.importorskip("wynd._engine", reason="the native engine is not built")
+    wynd, gate = Wynd(engine="native"), asyncio.Event()
+
+    @wynd.on_text
+    async def text(message: TextMessage, handle: ConnectionHandle) -> None:
+        await gate.wait()
+        await handle.send_text(f"answer to {message.data}")
+
+    async with serving(wynd) as port:
+        peer = await EndToEndPeer.open(port)
+        await peer.send(frame(1, b"good") + b"\xf1\x80\0\0\0\0" + frame(1, b"never parsed"))
+        await eventually(lambda: wynd.statistics().messages_received == 1)
+        gate.set()
+        frames = [await peer.read_frame(), await peer.read_frame()]
+        assert frames == [(1, b"answer to good"), (8, b"\x03\xeaProtocol error.")]
+        peer.close()
 
 
 @pytest.mark.parametrize("how", ["fail", "fail later"])

@@ -114,6 +114,25 @@ async def test_a_busy_connection_is_paused_and_resumed_when_nothing_waits() -> N
     assert app.engine.named("resume_reading") == [(1,)]
 
 
+async def test_a_broken_rule_waits_for_the_handler_that_runs() -> None:
+    app = App()
+    gate = asyncio.Event()
+
+    async def text(message: Any, handle: Any) -> None:
+        await gate.wait()
+        handle.send_text("answer")
+
+    app.on_text(text)
+    await app.open()
+    await app.call(app.dispatcher.received, 1, "good")
+    await app.call(app.dispatcher.closing, 1, None, None)
+    assert app.engine.named("pause_reading") == [(1,)]
+    gate.set()
+    await settle()
+    calls = [call[0] for call in app.engine.calls]
+    assert calls[-2:] == ["send", "resume_reading"]
+
+
 async def test_connections_do_not_wait_for_each_other() -> None:
     app = App()
     gate = asyncio.Event()

@@ -240,7 +240,7 @@ impl<N: Network> Shard<N> {
                 Halt::Drained | Halt::Spent => return at - range.start,
                 Halt::Control { event, base } => self.take_control(id, batch, event, base),
                 Halt::Broken(violation) => {
-                    self.break_off(id, violation);
+                    self.break_off(id, violation, batch);
                     return range.len();
                 }
             }
@@ -319,7 +319,7 @@ impl<N: Network> Shard<N> {
     }
 
     /// A rule was broken; our close frame leaves after what came before was dispatched.
-    fn break_off(&mut self, id: ConnId, violation: Violation) {
+    fn break_off(&mut self, id: ConnId, violation: Violation, batch: &mut EventBatch) {
         let limit = match violation {
             Violation::MessageTooBig => Some("message_bytes_max"),
             Violation::TooManyFragments => Some("message_fragments_max"),
@@ -333,6 +333,8 @@ impl<N: Network> Shard<N> {
             return;
         };
         if conn.phase == Phase::Open {
+            // Tells the caller in time to hold the close frame back with a pause.
+            batch.push_closing(id, None, None);
             self.begin_ending(id, Ending::Violation(violation));
         } else {
             conn.flags.set(Flags::DISCARD);

@@ -153,6 +153,7 @@ fn test_good_messages_are_delivered_and_answered_before_the_failure() {
         told,
         [
             text(peer.id, "good"),
+            Told::Closing(peer.id, None, None),
             Told::Closing(peer.id, Some(1002), None)
         ]
     );
@@ -179,8 +180,12 @@ fn test_the_failure_of_a_paused_connection_waits_for_its_handler() {
     peer.write_text(&harness, "slow");
     peer.write_broken(&harness);
     let id = peer.id;
-    let told = harness.turn_with(|_, commands| commands.push_pause(id));
-    assert_eq!(told, [text(id, "slow")]);
+    let told = harness.turn_with(|event, commands| {
+        if *event == Told::Closing(id, None, None) {
+            commands.push_pause(id);
+        }
+    });
+    assert_eq!(told, [text(id, "slow"), Told::Closing(id, None, None)]);
     harness.pass(1_000);
     assert_eq!(harness.settle(), []);
     assert!(!harness.shard.more(), "waiting costs no turns");
@@ -248,7 +253,8 @@ fn test_too_many_messages_a_second_are_1008() {
         peer.write_text(&harness, &n.to_string());
     }
     let told = harness.settle();
-    assert_eq!(told.len(), 6);
+    assert_eq!(told.len(), 7);
+    assert_eq!(told[5], Told::Closing(peer.id, None, None));
     assert_eq!(told.last(), Some(&Told::Closing(peer.id, Some(1008), None)));
     assert_eq!(peer.read(&harness), [close(1008, "Limit exceeded.")]);
 }

@@ -369,6 +369,8 @@ fn test_a_batch_survives_being_dispatched_partially() {
     peer.write_text(&harness, "ignored");
     harness.poll();
     assert_eq!(harness.next(), Some(text(peer.id, "two")));
+    let failure = Told::Closing(peer.id, None, None);
+    assert_eq!(harness.next(), Some(failure));
     harness.send_text(peer.id, "reply to two");
     harness.flush();
     let close = Seen::Close(Some(1002), "Protocol error.".to_owned());

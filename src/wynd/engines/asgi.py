@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PortableEngine"]
 
-log = logging.getLogger("wynd")
+log: logging.Logger = logging.getLogger("wynd")
 
 _OPEN_LIMITS = (
     "handshake_timeout_s before the head is complete",

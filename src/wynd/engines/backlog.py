@@ -31,7 +31,7 @@ class Backlog:
         self._bytes = 0
         self._commands: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._is_running = False
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         """Held for a few instructions only, never across a call."""
 
     def post(self, function: Callable[..., None], *arguments: Any, size: int = 0) -> None:

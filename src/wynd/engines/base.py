@@ -60,7 +60,7 @@ class Prepared:
 
     def __init__(self, message: str | bytes | bytearray | memoryview) -> None:
         if isinstance(message, str):
-            self.opcode = Opcode.TEXT
+            self.opcode: Opcode = Opcode.TEXT
             try:
                 self.payload: bytes = message.encode("utf-8")
             except UnicodeEncodeError as error:
@@ -95,9 +95,9 @@ class Policy:
     latest: ClassVar[Policy]
 
     def __init__(self, kind: str, code: int = 1013, reason: str = TOO_SLOW) -> None:
-        self.kind = kind
-        self.code = code
-        self.reason = reason
+        self.kind: str = kind
+        self.code: int = code
+        self.reason: str = reason
 
     @classmethod
     def close(cls, code: int = 1013, reason: str = TOO_SLOW) -> Policy:
@@ -181,7 +181,12 @@ class Sink(Protocol):
         """The outbox has fallen below half its soft limit after having been at or above it."""
 
     def closing(self, key: int, sent: int | None, received: int | None) -> None:
-        """The closing handshake began by the peer or by the engine; no message follows."""
+        """The closing handshake began by the peer or by the engine; no message follows.
+
+        Both None: the peer broke the protocol or a limit. Sends still leave; the engine's close
+        frame follows at the end of this turn, or, if reading is paused by then, at
+        `resume_reading`, at the latest after `close_timeout_s`.
+        """
 
     def closed(self, key: int, sent: int | None, received: int | None, reason: str) -> None:
         """The connection is gone and has left all rooms. Last call for `key`, exactly once.
@@ -206,7 +211,7 @@ class Engine(ABC):
     def __init__(self, limits: Limits, origins: Origins, subprotocols: Sequence[str]) -> None:
         self.limits = limits
         self.origins = origins
-        self.subprotocols = tuple(subprotocols)
+        self.subprotocols: tuple[str, ...] = tuple(subprotocols)
 
     @abstractmethod
     def start(self, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:

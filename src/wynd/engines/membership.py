@@ -23,7 +23,7 @@ class Room(Generic[M]):
     __slots__ = ("members", "policy")
 
     def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+        self.policy: Policy = policy
         self.members: dict[int, M] = {}
 
 

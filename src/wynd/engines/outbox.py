@@ -58,9 +58,9 @@ class Frame:
     def __init__(self, opcode: Opcode, message: str | bytes) -> None:
         name = "text" if opcode is Opcode.TEXT else "bytes"
         self.event: dict[str, Any] = {"type": "websocket.send", name: message}
-        self.payload_size = byte_length(message)
-        self.size = self.payload_size + _header_length(self.payload_size)
-        self.holders = 0
+        self.payload_size: int = byte_length(message)
+        self.size: int = self.payload_size + _header_length(self.payload_size)
+        self.holders: int = 0
 
 
 def framed(opcode: Opcode, payload: Payload) -> Frame:
@@ -85,13 +85,13 @@ class Ledger:
     __slots__ = ("dropped", "held_bytes", "limit_hits", "outbox_bytes")
 
     def __init__(self) -> None:
-        self.outbox_bytes = 0
+        self.outbox_bytes: int = 0
         """Unsent bytes, a shared frame counted for each outbox."""
-        self.held_bytes = 0
+        self.held_bytes: int = 0
         """Memory held for them, a shared frame counted once."""
         self.dropped: Counter[str] = Counter()
         """Policy name → messages dropped."""
-        self.limit_hits = 0
+        self.limit_hits: int = 0
         """How often a message met the hard limit and others, or itself, were dropped."""
 
     def take(self, frame: Frame) -> None:
@@ -117,10 +117,10 @@ class Entry:
     def __init__(
         self, frame: Frame, room: str | None = None, key: str | None = None, droppable: bool = False
     ) -> None:
-        self.frame = frame
-        self.room = room
-        self.key = key
-        self.droppable = droppable
+        self.frame: Frame = frame
+        self.room: str | None = room
+        self.key: str | None = key
+        self.droppable: bool = droppable
 
 
 class Verdict(Enum):
@@ -146,7 +146,7 @@ class Outbox:
         """The limit was met under `latest`: replace at once until empty."""
         self._serial = 0
         self._in_flight: Frame | None = None
-        self.bytes = 0
+        self.bytes: int = 0
         """Unsent bytes, the message in flight included."""
 
     def push(self, entry: Entry, policy: Policy, bytes_soft: int, bytes_hard: int) -> Verdict:

@@ -67,26 +67,26 @@ class Peer:
     )
 
     def __init__(self, key: int, request: Request, send: Send, ledger: Ledger) -> None:
-        self.key = key
-        self.request = request
-        self.send = send
-        self.state = State.REQUESTED
+        self.key: int = key
+        self.request: Request = request
+        self.send: Send = send
+        self.state: State = State.REQUESTED
         self.deadline: asyncio.Timeout | None = None
         self.early: asyncio.Task[Event] | None = None
         """A `receive()` begun during the handshake, to be used before any other."""
-        self.outbox = Outbox(ledger)
-        self.posted_bytes = 0
+        self.outbox: Outbox = Outbox(ledger)
+        self.posted_bytes: int = 0
         """Bytes sent from other threads that have not reached the outbox."""
-        self.above_soft = False
+        self.above_soft: bool = False
         self.writer: asyncio.Task[None] | None = None
         self.writer_waits: asyncio.Future[None] | None = None
         self.sending_since: float | None = None
         self.rooms: set[str] | None = None
         self.rate: TokenBucket | None = None
         self.inbox: deque[str | bytes] | None = None
-        self.inbox_bytes = 0
-        self.paused = False
-        self.scheduled = False
+        self.inbox_bytes: int = 0
+        self.paused: bool = False
+        self.scheduled: bool = False
         """A callback that delivers is due."""
         self.reader_waits: asyncio.Future[None] | None = None
         self.failure: int | None = None

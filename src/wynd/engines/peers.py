@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RETRY_AFTER_S", "PeerEngine"]
 
-log = logging.getLogger("wynd")
+log: logging.Logger = logging.getLogger("wynd")
 
 RETRY_AFTER_S = 5  # who is refused comes back after a burst of connects is over
 _DIRECT = Policy.close(1013, TOO_SLOW)

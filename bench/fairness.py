@@ -1,0 +1,158 @@
+"""Does a server under full load leave room for others? Two answers, each beside a control.
+
+Timers: 1,000 connections under full load on our native engine, and a timer every 10 ms on the same
+asyncio loop: how late is it? The control is the timer without load.
+
+Politeness: one connection sends without pause beside 100 that send ten texts a second each: how
+long do those wait? The controls are the same crowd alone, and beside the same sender on the floor.
+
+`python -m bench.fairness [--seconds S]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.install import install_tools
+from bench.measure import Workload, cores, pinned, raise_descriptor_limit, run_load, serving
+from bench.polite import Crowd, percentile
+from bench.servers import FLOOR, INSTALLED, LOAD, SERVERS, Server
+
+if TYPE_CHECKING:
+    from wynd import Wynd
+
+RESULT = Path(__file__).resolve().parent / "results" / "fairness.json"
+LATENESS = INSTALLED / "lateness.json"
+TICK_S = 0.010
+CONNECTIONS, POLITE = 1000, 100
+GREEDY_IN_FLIGHT = 4096
+POLITE_PAUSE_S = 0.1
+
+
+def main() -> None:
+    """Measure, print, and write the result; or be the server with the timer."""
+    if len(sys.argv) > 3 and sys.argv[1] == "serve":
+        asyncio.run(_serve(int(sys.argv[2]), sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(prog="bench.fairness", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    seconds: float = parser.parse_args().seconds
+    raise_descriptor_limit()
+    install_tools()
+    native = next(server for server in SERVERS if server.name == "wynd async, asyncio")
+    result = {
+        "timer lateness, ms": {
+            "without load": _lateness("async", seconds, in_flight=0),
+            **{
+                f"{shape} handler, {depth} in flight": _lateness(shape, seconds, depth)
+                for shape in ("def", "async")
+                for depth in (1, 16)
+            },
+        },
+        "latency of polite connections, ms": {
+            "alone": _politeness(native, seconds, is_greedy=False),
+            "beside a greedy one": _politeness(native, seconds, is_greedy=True),
+            "beside a greedy one, floor": _politeness(FLOOR, seconds, is_greedy=True),
+        },
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(RESULT.read_text(), end="")
+
+
+def _lateness(shape: str, seconds: float, in_flight: int) -> dict[str, float]:
+    """How late the timer of a loaded server is."""
+    command = (sys.executable, "-m", "bench.fairness", "serve", "{port}", shape)
+    LATENESS.unlink(missing_ok=True)
+    with serving(Server("timer", command, LOAD), "echo") as (pid, port):
+        if in_flight:
+            load = Workload("timer", "echo", CONNECTIONS, depth=in_flight)
+            run_load(load, port, pid, seconds)
+        else:
+            time.sleep(seconds)
+    found: dict[str, float] = json.loads(LATENESS.read_text())
+    return found
+
+
+async def _serve(port: int, shape: str) -> None:
+    """The server with the timer; writes its findings when it is told to stop."""
+    from bench.ours import application
+
+    wynd: Wynd = application("echo", shape, "native")
+    late: list[float] = []
+    listening = asyncio.create_task(wynd.listen(port, host="127.0.0.1"))
+    ticking = asyncio.create_task(_tick(late))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ticking.cancel)
+    await asyncio.wait([ticking, listening], return_when=asyncio.FIRST_COMPLETED)
+    ticking.cancel()
+    LATENESS.write_text(json.dumps(_spread(late)))
+    await wynd.stop(drain=0.0, spread=0.0)
+
+
+async def _tick(late: list[float]) -> None:
+    """Note at every tick how long after its time it ran."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + TICK_S
+        woken = loop.create_future()
+        loop.call_at(due, woken.set_result, None)
+        await woken
+        late.append(max(0.0, loop.time() - due))
+
+
+def _politeness(server: Server, seconds: float, *, is_greedy: bool) -> dict[str, float]:
+    """Latency of connections that send now and then."""
+    with serving(server, "echo") as (_, port):
+        crowd = Crowd(port)
+        crowd.open(POLITE)
+        numbers = ("/", "1", "64", str(GREEDY_IN_FLIGHT), str(seconds + 1))
+        greedy = None
+        if is_greedy:
+            with pinned(cores()[1]):
+                greedy = subprocess.Popen(
+                    [str(LOAD), "echo", str(port), *numbers], stdout=subprocess.DEVNULL
+                )
+            time.sleep(0.5)
+        try:
+            with pinned(cores()[1]):
+                _talk(crowd, seconds)
+            if greedy is not None and greedy.poll() is not None:
+                raise OSError("the greedy connection was ended")
+        finally:
+            if greedy is not None:
+                greedy.kill()
+                greedy.wait()
+            crowd.close()
+    return _spread(crowd.waits_s)
+
+
+def _talk(crowd: Crowd, seconds: float) -> None:
+    """Every connection in turn, spread evenly over the pause."""
+    step = POLITE_PAUSE_S / len(crowd.sockets)
+    due = time.perf_counter()
+    deadline = due + seconds
+    while due < deadline:
+        for descriptor in crowd.sockets:
+            due += step
+            crowd.listen(due - time.perf_counter())
+            if not crowd.is_waiting(descriptor):
+                crowd.say(descriptor, b"x" * 64)
+    crowd.listen(1.0, texts_wanted=crowd.said)
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    found = {name: round(percentile(seconds, share) * 1e3, 3) for name, share in shares.items()}
+    return {**found, "count": len(seconds)}
+
+
+if __name__ == "__main__":
+    main()
