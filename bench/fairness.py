@@ -15,9 +15,9 @@ import argparse
 import asyncio
 import json
 import signal
-import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ LATENESS = INSTALLED / "lateness.json"
 TICK_S = 0.010
 CONNECTIONS, POLITE = 1000, 100
 GREEDY_IN_FLIGHT = 4096
+GREEDY_LEAD_S = 0.5
 POLITE_PAUSE_S = 0.1
 
 
@@ -75,11 +76,12 @@ def _lateness(shape: str, seconds: float, in_flight: int) -> dict[str, float]:
     with serving(Server("timer", command, LOAD), "echo") as (pid, port):
         if in_flight:
             load = Workload("timer", "echo", CONNECTIONS, depth=in_flight)
-            run_load(load, port, pid, seconds)
+            disturbed = run_load(load, port, pid, seconds).disturbed
         else:
             time.sleep(seconds)
+            disturbed = 0.0
     found: dict[str, float] = json.loads(LATENESS.read_text())
-    return found
+    return {**found, "core taken by others": disturbed}
 
 
 async def _serve(port: int, shape: str) -> None:
@@ -110,28 +112,23 @@ async def _tick(late: list[float]) -> None:
 
 def _politeness(server: Server, seconds: float, *, is_greedy: bool) -> dict[str, float]:
     """Latency of connections that send now and then."""
-    with serving(server, "echo") as (_, port):
+    load = Workload("greedy", "echo", 1, depth=GREEDY_IN_FLIGHT)
+    with serving(server, "echo") as (pid, port), ThreadPoolExecutor(1) as thread:
         crowd = Crowd(port)
         crowd.open(POLITE)
-        numbers = ("/", "1", "64", str(GREEDY_IN_FLIGHT), str(seconds + 1))
         greedy = None
         if is_greedy:
-            with pinned(cores()[1]):
-                greedy = subprocess.Popen(
-                    [str(LOAD), "echo", str(port), *numbers], stdout=subprocess.DEVNULL
-                )
-            time.sleep(0.5)
+            greedy = thread.submit(run_load, load, port, pid, seconds + GREEDY_LEAD_S)
+            time.sleep(GREEDY_LEAD_S)
         try:
             with pinned(cores()[1]):
                 _talk(crowd, seconds)
-            if greedy is not None and greedy.poll() is not None:
-                raise OSError("the greedy connection was ended")
         finally:
-            if greedy is not None:
-                greedy.kill()
-                greedy.wait()
             crowd.close()
-    return _spread(crowd.waits_s)
+        found = _spread(crowd.waits_s)
+        if greedy is not None:
+            found["messages per second of the greedy one"] = greedy.result().rate
+    return {**found, "unanswered": crowd.said - len(crowd.waits_s)}
 
 
 def _talk(crowd: Crowd, seconds: float) -> None:

@@ -12,7 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.install import install_tools
-from bench.measure import cpu_seconds, raise_descriptor_limit, resident_bytes, serving
+from bench.measure import (
+    cores,
+    cpu_seconds,
+    pinned,
+    raise_descriptor_limit,
+    resident_bytes,
+    serving,
+)
 from bench.polite import Crowd
 from bench.servers import SERVERS
 
@@ -42,7 +49,7 @@ def measure_idle(shape: str, connections: int, seconds: float) -> Idle:
     """Hold the connections for `seconds`, then send one text to all."""
     name = f"wynd {shape}, asyncio"
     server = next(server for server in SERVERS if server.name == name)
-    with serving(server, "fanout") as (pid, port):
+    with serving(server, "fanout") as (pid, port), pinned(cores()[1]):
         crowd = Crowd(port)
         try:
             memory, cpu = resident_bytes(pid), cpu_seconds(pid)

@@ -32,8 +32,10 @@ __all__ = [
 
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
+PROBE_CLOSE_S = 0.5  # the floor and others do not answer a close frame
 LOAD_SPARE_S = 40.0  # for opening the connections of a slow server
 LOG_LINES = 6
+_ALLOWED = sorted(os.sched_getaffinity(0))  # read before anything here is pinned
 FIGURES = re.compile(
     r"rate (?P<rate>[\d.]+)/s +p50 (?P<p50>[\d.]+)us p99 (?P<p99>[\d.]+)us +"
     r"cpu (?P<cpu>[\d.]+)us/unit +serverload (?P<load>[\d.]+) +rss/conn (?P<rss>-?\d+)"
@@ -42,6 +44,7 @@ HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+CLOSE = b"\x88\x82\0\0\0\0\x03\xe8"  # masked, 1000
 
 
 class Failed(Exception):
@@ -105,7 +108,7 @@ def serving(server: Server, mode: str) -> Iterator[tuple[int, int]]:
                 start_new_session=True,
             )
         try:
-            _wait_until_ready(process, port, log)
+            _wait_until_ready(process, server, port, log)
             yield process.pid, port
         finally:
             _stop(process)
@@ -152,8 +155,7 @@ def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
 
 def cores() -> tuple[int, int]:
     """The server's core and the load generator's; the same one where there is only one."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[0], allowed[-1]
+    return _ALLOWED[0], _ALLOWED[-1]
 
 
 def raise_descriptor_limit() -> int:
@@ -211,23 +213,46 @@ def _free_port() -> int:
             return port
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
-    """One whole handshake, so that lazy imports are not counted as a connection's cost."""
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], server: Server, port: int, log: IO[bytes]
+) -> None:
+    """Wait for the listener, then make one whole connection: lazy imports are no one's cost."""
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while time.monotonic() < deadline:
+    while not _is_listening(port):
         if process.poll() is not None:
             log.seek(0)
-            said = " / ".join(log.read().decode(errors="replace").split("\n")[-LOG_LINES:])
+            said = " / ".join(log.read().decode(errors="replace").strip().split("\n")[-LOG_LINES:])
             raise Failed(f"the server ended with {process.returncode}: {said or 'no output'}")
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as client:
+        if time.monotonic() > deadline:
+            raise Failed(f"the server did not listen within {READY_TIMEOUT_S:.0f} s")
+        time.sleep(0.02)
+    if not server.may_be_probed:
+        return
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=READY_TIMEOUT_S) as client:
             client.sendall(HANDSHAKE)
             answer = client.recv(4096)
-            if answer.startswith(b"HTTP/1.1 101"):
-                return
-            if answer:
+            if not answer.startswith(b"HTTP/1.1 101"):
                 raise Failed(f"the server refused: {answer[:60]!r}")
-        time.sleep(0.02)
-    raise Failed(f"the server did not answer within {READY_TIMEOUT_S:.0f} s")
+            client.sendall(CLOSE)
+            client.settimeout(PROBE_CLOSE_S)
+            with suppress(TimeoutError):
+                while client.recv(4096):
+                    pass
+    except OSError as error:
+        raise Failed(f"the server did not answer: {error}") from None
+
+
+def _is_listening(port: int) -> bool:
+    """Whether anyone listens, seen from outside: asking by connecting would be a connection."""
+    wanted, listening = f":{port:04X}", "0A"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError), open(table) as lines:
+            for line in lines:
+                words = line.split()
+                if words[1].endswith(wanted) and words[3] == listening:
+                    return True
+    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

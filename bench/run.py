@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="servers whose name has it")
     parser.add_argument("--rows", nargs="+", metavar="PATTERN", default=["*"], help="row keys")
     parser.add_argument("--rounds", type=int, default=1 if quick else 3)
-    parser.add_argument("--seconds", type=float, default=0.7 if quick else 2.0, help="of a load")
+    parser.add_argument("--seconds", type=float, default=0.6 if quick else 2.0, help="of a load")
     parser.add_argument("--connections", type=int, default=2000 if quick else 10_000, help="idle")
     parser.add_argument("--minutes", type=float, default=QUICK_MINUTES if quick else FULL_MINUTES)
     parser.add_argument("--no-install", action="store_true", help="take what is installed")

@@ -35,6 +35,8 @@ class Server:
     package: str = ""
     """The distribution whose version stands for this server."""
     environment: dict[str, str] = field(default_factory=dict)
+    may_be_probed: bool = True
+    """Whether a connection may come and go before the measurement."""
 
     def arguments(self, port: int, mode: str) -> list[str]:
         """The command line that serves `mode` on `port`."""
@@ -81,7 +83,15 @@ SERVERS: tuple[Server, ...] = (
         NODE_MODULES / ".bin" / "bun",
         "bun",
     ),
-    Server("Wynd (Rust)", (str(WYND_RUST), "{port}", "{mode}"), WYND_RUST, "wynd"),
+    Server(
+        "Wynd (Rust)",
+        (str(WYND_RUST), "{port}", "{mode}"),
+        WYND_RUST,
+        "wynd",
+        # 0.12.3 spins for ever once a connection has ended, even with a closing handshake; its
+        # rows would show that instead of its work.
+        may_be_probed=False,
+    ),
     _python("picows, uvloop", "picows_server.py", "picows"),
     _python("socketify", "socketify_server.py", "socketify"),
     Server(

@@ -277,11 +277,17 @@ class Wynd:
         options = listener_options(port, host, sock, uds, reuse_port)
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("run() starts an event loop; inside one, await listen(...)")
-        asyncio.run(self._run(options, on_listening))
+        with StopSignals(self.stop, self._force) as signals:
+            asyncio.run(self._run(options, on_listening, signals))
 
-    async def _run(self, options: ListenerOptions, on_listening: Callable[..., Any] | None) -> None:
-        with StopSignals(asyncio.get_running_loop(), self.stop, self._force):
-            await self._listen(options, on_listening, None)
+    async def _run(
+        self,
+        options: ListenerOptions,
+        on_listening: Callable[..., Any] | None,
+        signals: StopSignals,
+    ) -> None:
+        signals.attach(asyncio.get_running_loop())
+        await self._listen(options, on_listening, None)
 
     async def listen(
         self,

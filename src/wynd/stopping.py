@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wynd.codes import CloseCode, sentence_of
@@ -67,25 +68,26 @@ class StopSignals:
     """SIGINT and SIGTERM stop the server; a second one ends every connection at once.
 
     Plain `signal.signal` handlers, so that a third SIGINT breaks a handler that blocks the loop.
+    They stay until the loop is closed: a second Ctrl-C while it ends prints no traceback.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        stop: Callable[[], Any],
-        force: Callable[[], Any],
-    ) -> None:
-        self._loop = loop
+    def __init__(self, stop: Callable[[], Any], force: Callable[[], Any]) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = stop
         self._force = force
         self._count = 0
         self._before: dict[int, Any] = {}
         self._task: asyncio.Task[Any] | None = None
 
-    def __enter__(self) -> None:
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop by way of `loop` from now on; before, a signal ends the start at once."""
+        self._loop = loop
+
+    def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._caught)
+        return self
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
@@ -93,9 +95,10 @@ class StopSignals:
 
     def _caught(self, number: int, frame: object) -> None:
         self._count += 1
-        if self._count > 2:
+        if self._loop is None or self._count > 2:
             raise KeyboardInterrupt
-        self._loop.call_soon_threadsafe(self._begin if self._count == 1 else self._force)
+        with suppress(RuntimeError):  # the loop is closed: the end is near anyway
+            self._loop.call_soon_threadsafe(self._begin if self._count == 1 else self._force)
 
     def _begin(self) -> None:
-        self._task = self._loop.create_task(self._stop())
+        self._task = asyncio.get_running_loop().create_task(self._stop())

@@ -258,6 +258,16 @@ async def test_a_second_signal_ends_silent_connections_at_once(engine: Any) -> N
     assert process.returncode == 0
 
 
+async def test_two_signals_at_once_print_no_traceback(engine: Any) -> None:
+    process, _ = start(engine)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert "Traceback" not in errors
+    assert output.endswith("done\n")
+    assert process.returncode == 0
+
+
 async def test_a_third_ctrl_c_breaks_a_handler_that_blocks_the_loop(engine: Any) -> None:
     process, port = start(engine)
     async with websockets.connect(f"ws://127.0.0.1:{port}") as client:
