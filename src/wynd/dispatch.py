@@ -311,11 +311,8 @@ class Dispatcher:
         lane = self._lanes.get(key)
         if lane is None:
             return
-        event: Message
-        if isinstance(message, str):
-            event = TextMessage(message, lane.handle)
-        else:
-            event = BinaryMessage(message, lane.handle)
+        kind = TextMessage if type(message) is str else BinaryMessage
+        event: Message = kind(message, lane.handle)  # type: ignore[arg-type]
         if lane.opening or lane.queue or lane.busy >= self._concurrency:
             self._queue(lane, event)
         else:
@@ -335,13 +332,14 @@ class Dispatcher:
         kind = lane.handlers
         handlers = kind.text if type(event) is TextMessage else kind.binary
         if len(handlers) == 1:
-            handler = handlers[0]
-            arguments = (event, lane.handle) if handler.arguments == 2 else (event,)
+            call, count = handlers[0]
+            arguments = (event, lane.handle) if count == 2 else (event,)
+            resident = lane.resident
             try:
-                if lane.resident is not None and lane.resident.running:
-                    result = handler.call(*arguments)  # its task is in the context already
+                if resident is not None and resident.running:
+                    result = call(*arguments)  # its task is in the context already
                 else:
-                    result = lane.context.run(handler.call, *arguments)
+                    result = lane.context.run(call, *arguments)
             except Exception as error:
                 self._failed(lane, event, error)
                 return

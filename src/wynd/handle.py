@@ -7,6 +7,7 @@ engine is told, never asked. Does not know how handlers are run.
 from __future__ import annotations
 
 import itertools
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wynd.codes import check_close
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["ConnectionHandle"]
 
 _ping_serials = itertools.count(1)
+
+# Looked up once: an attribute of an enum costs more than a local call on the path of a message.
+_TEXT, _BINARY = Opcode.TEXT, Opcode.BINARY
+_CONNECTING, _OPEN = ConnState.CONNECTING, ConnState.OPEN
+_COMPLETED = Sent.completed()
 
 
 class ConnectionHandle:
@@ -126,7 +132,7 @@ class ConnectionHandle:
             TypeError: not a str or a text `Prepared`.
             ValueError: the str holds a lone surrogate.
         """
-        return self._send(Opcode.TEXT, text_payload(message))
+        return self._send(_TEXT, message if type(message) is str else text_payload(message))
 
     def send_binary(self, message: bytes | bytearray | memoryview | Prepared) -> Sent[None]:
         """Send one binary message; see `send_text`.
@@ -134,19 +140,20 @@ class ConnectionHandle:
         Raises:
             TypeError: not bytes-like or a binary `Prepared`.
         """
-        return self._send(Opcode.BINARY, binary_payload(message))
+        return self._send(_BINARY, message if type(message) is bytes else binary_payload(message))
 
     def _send(self, opcode: Opcode, payload: Payload) -> Sent[None]:
         registry = self._registry
-        if self._state is ConnState.CLOSING or self._state is ConnState.CLOSED:
+        state = self._state
+        if state is not _OPEN and state is not _CONNECTING:
             return self._refused()
         unsent = registry.engine.send(self._key, opcode, payload)
         if unsent < 0:
             return self._refused()
-        if not registry.on_loop_thread():
+        if get_ident() != registry.thread_id:
             return Sent.off_loop()
-        if unsent < registry.limits.outbox_bytes_soft:
-            return Sent.completed()
+        if unsent < registry.outbox_bytes_soft:
+            return _COMPLETED
         if self._drain is None:
             self._drain = Sent()
         return self._drain

@@ -39,7 +39,16 @@ class Clock(Protocol):
 class Registry:
     """Shared state of one `Wynd`: engine, limits, loop, open connections, counters."""
 
-    __slots__ = ("by_id", "clock", "engine", "limits", "loop", "sends_failed", "thread_id")
+    __slots__ = (
+        "by_id",
+        "clock",
+        "engine",
+        "limits",
+        "loop",
+        "outbox_bytes_soft",
+        "sends_failed",
+        "thread_id",
+    )
 
     def __init__(
         self,
@@ -50,6 +59,7 @@ class Registry:
     ) -> None:
         self.engine: Engine = engine
         self.limits: Limits = limits
+        self.outbox_bytes_soft: int = limits.outbox_bytes_soft  # every send compares with it
         self.loop: asyncio.AbstractEventLoop = loop
         self.clock: Clock = clock or loop
         self.thread_id: int = threading.get_ident()

@@ -81,8 +81,6 @@ class Sent(Generic[T]):
                 future.set_result(None)
 
     def __await__(self) -> Generator[Any, Any, T]:
-        if self is _COMPLETED:  # the common case builds no generator; an iterator is enough
-            return cast("Generator[Any, Any, T]", iter(()))
         return self._wait()
 
     def _wait(self) -> Generator[Any, Any, T]:
@@ -106,7 +104,16 @@ class Sent(Generic[T]):
         return f"<Sent {state}>"
 
 
-_COMPLETED: Sent[None] = Sent()
+class _Completed(Sent[None]):
+    """The common case: awaiting it builds no generator and enters no frame."""
+
+    __slots__ = ()
+
+    # An exhausted iterator is enough for `await`, and its maker is no Python function.
+    __await__ = staticmethod(().__iter__)  # type: ignore[assignment]
+
+
+_COMPLETED: Sent[None] = _Completed()
 _COMPLETED.resolve(None)
 _ELSEWHERE: Sent[Any] = Sent()
 _ELSEWHERE._state = _OFF_LOOP
