@@ -17,11 +17,11 @@ def application(mode: str, shape: str, engine: Any) -> Wynd:
     """Return the application to measure."""
     wynd = Wynd(engine=engine, limits=Limits(connections_per_address_max=None))
 
-    def send(message: TextMessage, handle: ConnectionHandle) -> None:
-        if mode == "echo":
-            handle.send_text(message.data)
-        else:
-            handle.broadcast.text(message.data)
+    def echo(message: TextMessage, handle: ConnectionHandle) -> None:
+        handle.send_text(message.data)
+
+    def fanout(message: TextMessage, handle: ConnectionHandle) -> None:
+        handle.broadcast.text(message.data)
 
     async def async_echo(message: TextMessage, handle: ConnectionHandle) -> None:
         await handle.send_text(message.data)
@@ -29,18 +29,22 @@ def application(mode: str, shape: str, engine: Any) -> Wynd:
     async def async_fanout(message: TextMessage, handle: ConnectionHandle) -> None:
         await handle.broadcast.text(message.data)
 
-    answer = async_echo if mode == "echo" else async_fanout
+    is_echo = mode == "echo"
     if shape == "def":
-        wynd.on_text(send)
+        wynd.on_text(echo if is_echo else fanout)
     elif shape == "async":
-        wynd.on_text(answer)
+        wynd.on_text(async_echo if is_echo else async_fanout)
     else:
 
         @wynd.on_connection
         def connected(conn: Connection) -> None:
-            @conn.on_text
             async def text(message: TextMessage, handle: ConnectionHandle) -> None:
-                await answer(message, handle)
+                if is_echo:
+                    await handle.send_text(message.data)
+                else:
+                    await handle.broadcast.text(message.data)
+
+            conn.on_text(text)
 
     return wynd
 

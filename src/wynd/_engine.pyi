@@ -1,16 +1,22 @@
 """Types of the native module. Private: use `wynd`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import Any, NoReturn, final
 
-from wynd.engines.base import Prepared
+from wynd.engines.base import Prepared, QuickPath
 from wynd.limits import Limits
+from wynd.registry import Registry
+from wynd.sent import Sent
 
 __all__ = [
+    "BinaryMessage",
     "ClientProtocol",
     "Engine",
     "Frame",
+    "HandleBase",
     "ServerProtocol",
+    "Stepper",
+    "TextMessage",
     "encode_frame",
     "is_origin_allowed",
     "mask",
@@ -22,6 +28,74 @@ class Frame:
 
     def __len__(self) -> int:
         """Return the bytes on the wire, header included."""
+
+@final
+class TextMessage:
+    """A text message; see `wynd.events`."""
+
+    def __new__(cls, data: str, handle: Any) -> TextMessage: ...
+    @property
+    def data(self) -> str:
+        """The whole message; "" is a message."""
+
+    @property
+    def handle(self) -> Any:
+        """The connection it came from."""
+
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class BinaryMessage:
+    """A binary message; see `wynd.events`."""
+
+    def __new__(cls, data: bytes, handle: Any) -> BinaryMessage: ...
+    @property
+    def data(self) -> bytes:
+        """The whole message; b"" is a message."""
+
+    @property
+    def handle(self) -> Any:
+        """The connection it came from."""
+
+    def __bytes__(self) -> bytes: ...
+    def __reduce__(self) -> NoReturn: ...
+
+class HandleBase:
+    """What `ConnectionHandle` is built on; see `wynd.sending`."""
+
+    def __new__(cls, registry: Registry, key: int, *_others: Any) -> HandleBase: ...
+    @property
+    def _key(self) -> int:
+        """The engine's name for the connection."""
+
+    @property
+    def _takes_messages(self) -> bool:
+        """Whether sends are still taken."""
+
+    def _refuse_messages(self) -> None:
+        """Refuse sends from now on."""
+
+    def send_text(self, message: str | Prepared) -> Sent[None]:
+        """Send one text message; see `wynd.sending`."""
+
+    def send_binary(self, message: bytes | bytearray | memoryview | Prepared) -> Sent[None]:
+        """Send one binary message; see `wynd.sending`."""
+
+@final
+class Stepper:
+    """The receiver `received` that calls the handlers of idle connections by itself.
+
+    Args:
+        received: the plain twin, for every other message.
+        quick: what it calls beside handlers.
+    """
+
+    def __new__(cls, received: Callable[[int, Any], object], quick: QuickPath) -> Stepper: ...
+    def changed(self) -> None:
+        """Forget what is remembered of a lane; see `QuickPath.watch`."""
+
+    def __call__(self, key: int, message: str | bytes) -> None:
+        """Give a message to the plain twin."""
 
 @final
 class Engine:

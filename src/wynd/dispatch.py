@@ -22,21 +22,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from wynd.codes import sentence_of
-from wynd.connection import Connection, Handler, Handlers
+from wynd.connection import Handler, Handlers
+from wynd.engines.base import QuickPath
 from wynd.errors import ConnectionClosed, HandlerError, Reject
 from wynd.events import BinaryMessage, CloseEvent, ConnState, TextMessage
 from wynd.handle import ConnectionHandle
+from wynd.lane import ConnectionLane
 from wynd.middleware import run_chain
 from wynd.request import Accept, Response
 from wynd.sent import Sent
-from wynd.stepping import CAN_STEP, Resident, start_task
+from wynd.stepping import CAN_STEP, CURRENT_TASKS, Resident, start_task
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from contextvars import Context
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from wynd.middleware import Middleware
-    from wynd.registry import Registry, Timer
+    from wynd.registry import Registry
     from wynd.request import Request
 
 __all__ = ["ConnectionLane", "Dispatcher", "Registrations"]
@@ -45,6 +46,9 @@ log: logging.Logger = logging.getLogger("wynd.dispatch")
 
 Message = TextMessage | BinaryMessage
 _NO_HANDLERS = Handlers()
+
+USE_QUICK_PATH = True
+"""Private, for tests: False runs everything here, also where the engine could do it quicker."""
 
 
 class Registrations:
@@ -60,88 +64,6 @@ class Registrations:
         self.shutdown: tuple[Handler, ...] = ()
         self.request: dict[int, Handler] = {}
         """Listener number → its `on_request`."""
-
-
-class ConnectionLane:
-    """One connection's place in the dispatch: its handlers, its queue, its resident task."""
-
-    __slots__ = (
-        "_dispatcher",
-        "_owns_handlers",
-        "busy",
-        "close_event",
-        "connection",
-        "context",
-        "current",
-        "deadline",
-        "entered",
-        "handle",
-        "handlers",
-        "opening",
-        "paused",
-        "pull_waiter",
-        "queue",
-        "resident",
-        "tasks",
-    )
-
-    def __init__(self, dispatcher: Dispatcher, handle: ConnectionHandle) -> None:
-        self._dispatcher = dispatcher
-        self._owns_handlers = False
-        self.handle: ConnectionHandle = handle
-        self.handlers: Handlers = dispatcher.registrations.handlers
-        self.connection: Connection | None = Connection(handle, self)
-        self.context: Context = copy_context()
-        self.queue: deque[Message] | None = None
-        self.busy: int = 0
-        """Handlers of this connection that are running (suspended ones count)."""
-        self.opening: bool = True
-        """The middleware, `on_connection` or `on_open` has not finished: no message yet."""
-        self.entered: bool = False
-        """The middleware let the connection through: `on_close` will run."""
-        self.paused: bool = False
-        self.resident: Resident | None = None
-        self.tasks: set[asyncio.Task[Any]] | None = None
-        """Handlers in tasks of their own: `concurrency` above 1, or stepping impossible."""
-        self.current: Any = None
-        """The event the resident's coroutine was given, for `on_error`."""
-        self.close_event: CloseEvent | None = None
-        self.deadline: Timer | None = None
-        self.pull_waiter: asyncio.Future[None] | None = None
-
-    def own_handlers(self) -> Handlers:
-        """Return this connection's own record; the application's is copied at the first call."""
-        if not self._owns_handlers:
-            self._owns_handlers = True
-            self.handlers = self.handlers.copy()
-        return self.handlers
-
-    def register_open(self, handler: Handler) -> None:
-        """Add an `on_open` handler; run it now if the connection is open already."""
-        if self.handle.state is ConnState.CONNECTING:
-            self.own_handlers().open += (handler,)
-        elif self.handle.state is ConnState.OPEN:
-            self._dispatcher.run_late_open(self, handler)
-
-    async def pull(self) -> Message | None:
-        """Return the next message, or None at the end of the connection."""
-        if not self.opening or self.connection is None:
-            raise RuntimeError("iterate over the connection inside its on_connection handler")
-        await self._dispatcher.open_now(self)
-        while True:
-            if self.queue:
-                message = self.queue.popleft()
-                self._dispatcher.resume_if_empty(self)
-                return message
-            if self.close_event is not None:
-                return None
-            self.pull_waiter = asyncio.get_running_loop().create_future()
-            await self.pull_waiter
-
-    def ended(self, failure: BaseException | None) -> None:
-        """Note that the resident's coroutine ended; go on with what waits."""
-        event, self.current = self.current, None
-        self._dispatcher.handler_ended(self, event, failure)
 
 
 class Dispatcher:
@@ -169,6 +91,25 @@ class Dispatcher:
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet: asyncio.Future[None] | None = None
         self.handler_errors: int = 0
+        self.quick_path: QuickPath | None = None
+        """Lets a native engine call the handlers of idle connections; it does what is here."""
+        self.lanes_changed: Callable[[], object] = _nothing
+        """Called when a lane's handlers change or it becomes busy, for what an engine remembers."""
+        if USE_QUICK_PATH and concurrency == 1 and CURRENT_TASKS is not None:
+            self.quick_path = QuickPath(
+                self._lanes,
+                self._loop,
+                CURRENT_TASKS,
+                self._follow,
+                self._suspended,
+                self._failed,
+                asyncio.CancelledError,
+                Sent.completed(),
+                self._watch_lanes,
+            )
+
+    def _watch_lanes(self, changed: Callable[[], object]) -> None:
+        self.lanes_changed = changed
 
     def quiet(self) -> bool:
         """Return whether no connection is open and every `on_close` has finished."""
@@ -249,41 +190,79 @@ class Dispatcher:
     def opened(self, key: int, request: Request, subprotocol: str | None) -> None:
         """See `Sink.opened`."""
         handle = ConnectionHandle(self._registry, key, next(self._ids), request, subprotocol)
-        lane = self._lanes[key] = ConnectionLane(self, handle)
+        lane = self._lanes[key] = ConnectionLane(
+            handle, copy_context(), self.registrations.handlers, self
+        )
         if log.isEnabledFor(logging.INFO):
             log.info("connection %d open from %s", handle.id, handle.addr)
-        registered = self.registrations
-        if registered.middleware or registered.connection or registered.handlers.open:
-            self._drive(lane, self._open(lane), None)
+        chain = self.registrations.middleware
+        if chain:
+            enter = run_chain(chain, lane.connection, handle, partial(self._connect, lane))
+            self._drive(lane, self._open(lane, enter), None)
         else:
-            lane.entered = True
+            self._open_directly(lane)
+
+    def _open_directly(self, lane: ConnectionLane) -> None:
+        """Open without a coroutine, as long as no handler returns something to await."""
+        lane.entered = True
+        handlers = self.registrations.connection
+        try:
+            for position, handler in enumerate(handlers, start=1):
+                result = lane.context.run(handler.call, lane.connection)
+                if result is not None and inspect.isawaitable(result):
+                    rest = self._connect_rest(lane, result, handlers[position:])
+                    self._drive(lane, self._open(lane, rest), None)
+                    return
+        except Exception as error:
+            lane.opening = False
+            self._opening_failed(lane, error)
+            return
+        except BaseException:
+            lane.opening = False
+            raise
+        if lane.handlers.open:
+            self._drive(lane, self._open(lane, None), None)
+        else:
             self._note_open(lane)
             lane.opening = False
 
-    async def _open(self, lane: ConnectionLane) -> None:
-        conn = lane.connection
-        assert conn is not None  # dropped only after the close, which waits for this coroutine
-        chain = self.registrations.middleware
+    async def _open(self, lane: ConnectionLane, enter: Awaitable[bool] | None) -> None:
+        """Open after `enter`, which says whether the connection was let through."""
         try:
-            if not await run_chain(chain, conn, lane.handle, partial(self._connect, lane)):
+            if enter is not None and not await enter:
                 raise Reject(1008)
             await self.open_now(lane)
-        except Reject as refusal:
-            lane.handlers = _NO_HANDLERS
-            lane.handle.close(refusal.code, refusal.reason)
-        except ConnectionClosed:
-            if lane.handle.state is not ConnState.CLOSED:
-                raise
         except Exception as error:
-            # Half-registered handlers or a failed check: never let such a connection in.
-            self.report(HandlerError(error, lane.handle))
-            lane.handle.close(1011, sentence_of(1011))
+            self._opening_failed(lane, error)
         finally:
             lane.opening = False
 
+    def _opening_failed(self, lane: ConnectionLane, error: Exception) -> None:
+        """Never let a connection in whose check failed, or whose handlers are half registered."""
+        if isinstance(error, Reject):
+            lane.handlers = _NO_HANDLERS
+            lane.handle.close(error.code, error.reason)
+        elif isinstance(error, ConnectionClosed):
+            self._failed(lane, None, error)
+        else:
+            self.report(HandlerError(error, lane.handle))
+            lane.handle.close(1011, sentence_of(1011))
+
     async def _connect(self, lane: ConnectionLane) -> None:
         lane.entered = True
-        for handler in self.registrations.connection:
+        await self._call_connection_handlers(lane, self.registrations.connection)
+
+    async def _connect_rest(
+        self, lane: ConnectionLane, begun: Awaitable[Any], rest: tuple[Handler, ...]
+    ) -> bool:
+        await begun
+        await self._call_connection_handlers(lane, rest)
+        return True
+
+    async def _call_connection_handlers(
+        self, lane: ConnectionLane, handlers: tuple[Handler, ...]
+    ) -> None:
+        for handler in handlers:
             result = handler.call(lane.connection)
             if inspect.isawaitable(result):
                 await result
@@ -323,7 +302,7 @@ class Dispatcher:
             lane.queue = deque()
         lane.queue.append(event)
         if lane.pull_waiter is not None:
-            _wake(lane)
+            lane.wake()
         if not lane.paused:
             lane.paused = True
             self._engine.pause_reading(lane.handle._key)
@@ -332,7 +311,7 @@ class Dispatcher:
         kind = lane.handlers
         handlers = kind.text if type(event) is TextMessage else kind.binary
         if len(handlers) == 1:
-            call, count = handlers[0]
+            call, count, _ = handlers[0]
             arguments = (event, lane.handle) if count == 2 else (event,)
             resident = lane.resident
             try:
@@ -382,7 +361,8 @@ class Dispatcher:
             if resident is not None:
                 resident.release()
             name = f"wynd-connection-{lane.handle.id}"
-            resident = lane.resident = Resident(self._loop, lane.context, name)
+            resident = Resident(self._loop, lane.context, name, lane.interrupted)
+            lane.keep_resident(resident)
         lane.busy += 1
         lane.current = event
         try:
@@ -399,6 +379,15 @@ class Dispatcher:
                 lane.busy -= 1
                 self._spawn(lane, coroutine, event)
 
+    def _suspended(
+        self, lane: ConnectionLane, coroutine: Coroutine[Any, Any, Any], yielded: Any, event: Any
+    ) -> None:
+        """Go on with a coroutine the engine stepped once with the resident task as current."""
+        lane.busy += 1
+        lane.current = event
+        assert lane.resident is not None  # it was the current task a moment ago
+        lane.resident.hold(coroutine, yielded, lane.ended)
+
     def _step_ended(self, lane: ConnectionLane, event: Any, failure: BaseException | None) -> None:
         lane.busy -= 1
         if failure is not None:
@@ -409,6 +398,7 @@ class Dispatcher:
     def _spawn(self, lane: ConnectionLane, coroutine: Coroutine[Any, Any, Any], event: Any) -> None:
         """Run in a task of its own: the plain twin of stepping."""
         lane.busy += 1
+        self.lanes_changed()
         if lane.tasks is None:
             lane.tasks = set()
         name = f"wynd-connection-{lane.handle.id}"
@@ -464,7 +454,7 @@ class Dispatcher:
         lane.handle._note_pong(payload)
         if lane.resident is not None and not lane.busy:
             lane.resident.release()
-            lane.resident = None
+            lane.keep_resident(None)
 
     def drained(self, key: int) -> None:
         """See `Sink.drained`."""
@@ -506,7 +496,7 @@ class Dispatcher:
             self._finish(lane)
             return
         if lane.pull_waiter is not None:
-            _wake(lane)
+            lane.wake()
         timeout = self._registry.limits.close_timeout_s
         lane.deadline = self._registry.clock.call_later(timeout, self._cut, lane, False)
 
@@ -557,7 +547,7 @@ class Dispatcher:
             lane.connection = None
             if lane.resident is not None:
                 self._loop.call_soon(lane.resident.release)
-                lane.resident = None
+                lane.keep_resident(None)
             self._ending.discard(lane)
             if self._quiet is not None and self.quiet() and not self._quiet.done():
                 self._quiet.set_result(None)
@@ -604,10 +594,8 @@ class Dispatcher:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _wake(lane: ConnectionLane) -> None:
-    waiter, lane.pull_waiter = lane.pull_waiter, None
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+def _nothing() -> None:
+    pass
 
 
 async def _wait_for(awaitable: Any) -> None:

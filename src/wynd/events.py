@@ -1,10 +1,13 @@
 """What handlers receive, and the states of a connection.
 
-Plain values; they know their connection's handle but do nothing with it.
+Plain values; they know their connection's handle but do nothing with it. The native module has
+messages of its own; where it is built, those are `TextMessage` and `BinaryMessage`, and the classes
+here, which behave alike, are their plain twins.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
@@ -74,6 +77,12 @@ class BinaryMessage(_Event):
 
     def __repr__(self) -> str:
         return f"BinaryMessage({self.data!r})"
+
+
+PlainTextMessage, PlainBinaryMessage = TextMessage, BinaryMessage
+if not TYPE_CHECKING:
+    with suppress(ImportError):  # a machine without the native module uses the twins
+        from wynd._engine import BinaryMessage, TextMessage
 
 
 class CloseEvent(_Event):

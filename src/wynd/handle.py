@@ -7,7 +7,6 @@ engine is told, never asked. Does not know how handlers are run.
 from __future__ import annotations
 
 import itertools
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from wynd.codes import check_close
@@ -15,10 +14,10 @@ from wynd.engines.base import Opcode
 from wynd.errors import ConnectionClosed, EngineUnavailable, LimitExceeded
 from wynd.events import ConnState
 from wynd.rooms import Audience, binary_payload, check_room, text_payload
+from wynd.sending import HandleBase
 from wynd.sent import Sent
 
 if TYPE_CHECKING:
-    from wynd.engines.base import Payload, Prepared
     from wynd.registry import Registry, Timer
     from wynd.request import ClientInfo, Request
 
@@ -26,13 +25,8 @@ __all__ = ["ConnectionHandle"]
 
 _ping_serials = itertools.count(1)
 
-# Looked up once: an attribute of an enum costs more than a local call on the path of a message.
-_TEXT, _BINARY = Opcode.TEXT, Opcode.BINARY
-_CONNECTING, _OPEN = ConnState.CONNECTING, ConnState.OPEN
-_COMPLETED = Sent.completed()
 
-
-class ConnectionHandle:
+class ConnectionHandle(HandleBase):
     """One connection, as its handlers see it.
 
     Handles compare by identity and stay usable after the close for `id`, `addr`, `data`,
@@ -46,7 +40,6 @@ class ConnectionHandle:
         "_data",
         "_drain",
         "_id",
-        "_key",
         "_pings",
         "_registry",
         "_request",
@@ -59,7 +52,6 @@ class ConnectionHandle:
         self, registry: Registry, key: int, id: int, request: Request, subprotocol: str | None
     ) -> None:
         self._registry = registry
-        self._key = key
         self._id = id
         self._request = request
         self._subprotocol = subprotocol
@@ -122,38 +114,21 @@ class ConnectionHandle:
 
     # To this peer
 
-    def send_text(self, message: str | Prepared) -> Sent[None]:
-        """Send one text message.
-
-        Done at once while less than `Limits.outbox_bytes_soft` is unsent, else when the outbox
-        has fallen below half of it. Not awaiting still sends.
-
-        Raises:
-            TypeError: not a str or a text `Prepared`.
-            ValueError: the str holds a lone surrogate.
-        """
-        return self._send(_TEXT, message if type(message) is str else text_payload(message))
-
-    def send_binary(self, message: bytes | bytearray | memoryview | Prepared) -> Sent[None]:
-        """Send one binary message; see `send_text`.
-
-        Raises:
-            TypeError: not bytes-like or a binary `Prepared`.
-        """
-        return self._send(_BINARY, message if type(message) is bytes else binary_payload(message))
-
-    def _send(self, opcode: Opcode, payload: Payload) -> Sent[None]:
-        registry = self._registry
-        state = self._state
-        if state is not _OPEN and state is not _CONNECTING:
+    def _send(self, opcode: int, message: Any) -> Sent[None]:
+        """Send what is out of the ordinary; what every send does where no engine is native."""
+        payload = text_payload(message) if opcode == Opcode.TEXT else binary_payload(message)
+        if not self._takes_messages:
             return self._refused()
-        unsent = registry.engine.send(self._key, opcode, payload)
+        return self._sent(self._registry.engine.send(self._key, Opcode(opcode), payload))
+
+    def _sent(self, unsent: int) -> Sent[None]:
+        registry = self._registry
         if unsent < 0:
             return self._refused()
-        if get_ident() != registry.thread_id:
+        if not registry.on_loop_thread():
             return Sent.off_loop()
         if unsent < registry.outbox_bytes_soft:
-            return _COMPLETED
+            return Sent.completed()
         if self._drain is None:
             self._drain = Sent()
         return self._drain
@@ -201,6 +176,7 @@ class ConnectionHandle:
         if self._state is not ConnState.CLOSED:
             if self._state is not ConnState.CLOSING and on_loop:
                 self._state = ConnState.CLOSING
+                self._refuse_messages()
                 self._close_codes = (code, None)
             registry.engine.close(self._key, code, reason)
         elif on_loop:
@@ -299,10 +275,12 @@ class ConnectionHandle:
         self._close_codes = (sent, received)
         if self._state is not ConnState.CLOSED:
             self._state = ConnState.CLOSING
+            self._refuse_messages()
 
     def _note_closed(self, sent: int | None, received: int | None) -> None:
         self._close_codes = (sent, received)
         self._state = ConnState.CLOSED
+        self._refuse_messages()
         self._registry.by_id.pop(self._id, None)
         error = ConnectionClosed(sent, received)
         drain, self._drain = self._drain, None

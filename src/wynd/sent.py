@@ -104,13 +104,28 @@ class Sent(Generic[T]):
         return f"<Sent {state}>"
 
 
-class _Completed(Sent[None]):
-    """The common case: awaiting it builds no generator and enters no frame."""
+class _PlainCompleted:
+    """The plain twin of the native module's `Completed`."""
 
     __slots__ = ()
 
     # An exhausted iterator is enough for `await`, and its maker is no Python function.
-    __await__ = staticmethod(().__iter__)  # type: ignore[assignment]
+    __await__ = staticmethod(().__iter__)
+
+
+if TYPE_CHECKING:
+    Completed = _PlainCompleted
+else:
+    try:
+        from wynd._engine import Completed
+    except ImportError:  # a machine without the native module uses the twin
+        Completed = _PlainCompleted
+
+
+class _Completed(Completed, Sent[None]):  # type: ignore[misc]
+    """The common case: awaiting it builds no generator and enters no frame."""
+
+    __slots__ = ()
 
 
 _COMPLETED: Sent[None] = _Completed()

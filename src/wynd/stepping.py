@@ -13,7 +13,7 @@ Rules:
  4. A cancellation between suspension and pick-up goes to what the coroutine waits for, as
     `Task.cancel` does, and so reaches the coroutine.
 
-asyncio's `_enter_task` and `_leave_task` are private: they are looked up here and nowhere else.
+asyncio's `_enter_task` and its like are private: they are looked up here and nowhere else.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from contextvars import Context
     from types import TracebackType
 
-__all__ = ["CAN_STEP", "Resident", "start_task"]
+__all__ = ["CAN_STEP", "CURRENT_TASKS", "Resident", "start_task"]
 
 try:
-    from asyncio.tasks import _enter_task, _leave_task
+    from asyncio.tasks import _current_tasks, _enter_task, _leave_task
 
     CAN_STEP = sys.version_info < (3, 14)  # 3.14 keeps the current task in the thread state
 except ImportError:  # pragma: no cover - a Python without them runs the plain twin
     CAN_STEP = False
+
+CURRENT_TASKS: dict[Any, Any] | None = _current_tasks if CAN_STEP else None
+"""What the two work on, by loop: the native step enters and leaves tasks by itself."""
 
 Ended = Callable[[BaseException | None], None]
 """Called once when a handed-over coroutine ended: with its exception, or None."""
@@ -48,6 +51,22 @@ class _Nothing:
 _NOTHING = _Nothing()
 
 
+class _ResidentTask(asyncio.Task[None]):
+    """The task of a `Resident`; says so when somebody cancels it."""
+
+    __slots__ = ("interrupted",)
+
+    interrupted: Callable[[], object]
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        self.interrupted()
+        return super().cancel(msg)
+
+
+def _nothing() -> None:
+    pass
+
+
 class Resident(Coroutine[Any, Any, None]):
     """The long-lived task of one connection, and the coroutine it currently drives."""
 
@@ -58,6 +77,7 @@ class Resident(Coroutine[Any, Any, None]):
         "_context",
         "_coroutine",
         "_ended",
+        "_interrupted",
         "_loop",
         "_released",
         "_wakeup",
@@ -66,7 +86,13 @@ class Resident(Coroutine[Any, Any, None]):
         "task",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context, name: str) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: Context,
+        name: str,
+        interrupted: Callable[[], object] = _nothing,
+    ) -> None:
         self.__name__: str = name
         self.__qualname__: str = name
         self._loop = loop
@@ -78,7 +104,9 @@ class Resident(Coroutine[Any, Any, None]):
         self._released = False
         self.running: bool = False  # inside `send` or `throw`: the task is the current one
         # Not through the loop's task factory: an eager one would run `send` before it is needed.
-        self.task: asyncio.Task[None] = asyncio.Task(self, loop=loop, context=context, name=name)
+        task = _ResidentTask(self, loop=loop, context=context, name=name)
+        task.interrupted = self._interrupted = interrupted
+        self.task: _ResidentTask = task
 
     # What the dispatcher calls
 
@@ -112,16 +140,21 @@ class Resident(Coroutine[Any, Any, None]):
                     _leave_task(self._loop, self.task)
         except StopIteration:
             return True
+        self.hold(coroutine, yielded, ended)
+        return False
+
+    def hold(self, coroutine: Coroutine[Any, Any, Any], yielded: Any, ended: Ended) -> None:
+        """Drive a coroutine whose first step ended with `yielded`; the task must be usable."""
         self._coroutine = coroutine
         self._yielded = yielded
         self._ended = ended
         self._wake()
-        return False
 
     def release(self) -> None:
         """End the task at its next step if it is idle; harmless if it is not."""
         if self._coroutine is None:
             self._released = True
+            self._interrupted = self.task.interrupted = _nothing  # whose they are may go now
             self._wake()
 
     def _wake(self) -> None:
@@ -150,6 +183,7 @@ class Resident(Coroutine[Any, Any, None]):
         error = typ if isinstance(typ, BaseException) else (val if val is not None else typ())
         if self._coroutine is None:
             self._released = True
+            self._interrupted()
             raise error
         yielded, self._yielded = self._yielded, _NOTHING
         if yielded is not _NOTHING:
@@ -183,6 +217,7 @@ class Resident(Coroutine[Any, Any, None]):
         except StopIteration:
             failure = None
         except (KeyboardInterrupt, SystemExit) as error:
+            self._interrupted()  # it ends the task
             self._finish(error)
             raise
         except BaseException as error:
@@ -197,6 +232,7 @@ class Resident(Coroutine[Any, Any, None]):
         self._coroutine = None
         if isinstance(failure, asyncio.CancelledError) or self.task.cancelling():
             self._released = True  # a cancelled task is not used again
+            self._interrupted()
         if ended is not None:
             ended(failure)
 

@@ -260,8 +260,10 @@ async def test_a_second_signal_ends_silent_connections_at_once(engine: Any) -> N
 
 async def test_two_signals_at_once_print_no_traceback(engine: Any) -> None:
     process, _ = start(engine)
+    process.send_signal(signal.SIGSTOP)  # so that both are there when it goes on
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
     output, errors = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in errors
     assert output.endswith("done\n")

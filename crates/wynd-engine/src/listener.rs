@@ -212,9 +212,15 @@ impl<N: Network> Shard<N> {
             return;
         }
         let conn = Conn::new(socket, listener, Phase::Handshaking, key);
-        if self.greet(conn, address, asks).is_none() {
+        let Some(id) = self.greet(conn, address, asks) else {
             self.addresses.release(key);
+            return;
+        };
+        // The request is often there by now: try before the poller says so, and save a turn.
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.flags.set(Flags::READABLE);
         }
+        self.queue_ready(id);
     }
 
     fn has_arrival_token(&mut self) -> bool {

@@ -3,6 +3,8 @@
 //! `take` copies an event out while the shard is locked; `Taken::tell` calls Python after that. A
 //! native dispatcher can use `take` alike: no list of events is made on the way.
 
+use std::ptr;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -10,7 +12,7 @@ use wynd_engine::{Buffered, ConnId, Event, EventBatch, PeerAddress};
 
 /// What Python gives to be called, in this order; see `_engine.pyi` for the signatures.
 #[derive(Clone, Copy)]
-enum Receiver {
+pub(crate) enum Receiver {
     Requested,
     Opened,
     Received,
@@ -58,17 +60,17 @@ pub(crate) struct Introduction<'py> {
     secure: bool,
 }
 
-/// One event with data of its own. Holds only str and bytes of Python, which no collector visits
+/// One event with data of its own; small, since every message is moved in it. Holds only str and bytes of Python, which no collector visits
 /// while they are made.
 pub(crate) enum Taken<'py> {
-    Requested(ConnId, Introduction<'py>),
-    Opened(ConnId, Introduction<'py>, Option<String>, Buffered),
+    Requested(ConnId, Box<Introduction<'py>>),
+    Opened(ConnId, Box<Introduction<'py>>, Option<Box<str>>, Buffered),
     Text(ConnId, Bound<'py, PyString>),
     Binary(ConnId, Bound<'py, PyBytes>),
     Pong(ConnId, Bound<'py, PyBytes>),
     Drained(ConnId),
     Closing(ConnId, Option<u16>, Option<u16>),
-    Closed(ConnId, Option<u16>, u16, String),
+    Closed(ConnId, Option<u16>, u16, Box<str>),
     HandshakeLost(ConnId),
     ListenerFailed(u32, i32),
 }
@@ -101,8 +103,8 @@ pub(crate) fn take<'py>(
 
 fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
     Ok(match *event {
-        // The shard validated the text; this decodes it with the one copy that is left.
-        Event::Text { conn, payload } => Taken::Text(conn, PyString::from_bytes(py, payload)?),
+        // The shard validated the text: this is the one copy that is left.
+        Event::Text { conn, payload } => Taken::Text(conn, text(py, payload)?),
         Event::Binary { conn, payload } => Taken::Binary(conn, bytes(py, payload)?),
         Event::Pong { conn, payload } => Taken::Pong(conn, bytes(py, payload)?),
         Event::Drained { conn } => Taken::Drained(conn),
@@ -116,7 +118,7 @@ fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
             sent,
             received,
             reason,
-        } => Taken::Closed(conn, sent, received, reason.to_owned()),
+        } => Taken::Closed(conn, sent, received, reason.into()),
         Event::HandshakeLost { conn } => Taken::HandshakeLost(conn),
         Event::ListenerFailed { listener, errno } => Taken::ListenerFailed(listener.0, errno),
         Event::Requested {
@@ -128,12 +130,12 @@ fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
             ..
         } => Taken::Requested(
             conn,
-            Introduction {
+            Box::new(Introduction {
                 listener: listener.0,
                 head: bytes(py, head)?,
                 address: Address::of(address),
                 secure,
-            },
+            }),
         ),
         Event::Opened {
             conn,
@@ -152,12 +154,29 @@ fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
             };
             Taken::Opened(
                 conn,
-                introduction,
-                subprotocol.map(str::to_owned),
+                Box::new(introduction),
+                subprotocol.map(Into::into),
                 buffered.clone(),
             )
         }
     })
+}
+
+/// Makes a str of valid UTF-8. ASCII, the common case, is copied without being decoded.
+fn text<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // CPython keeps the empty string and those of one character; its decoder knows them.
+    if payload.len() < 2 || !payload.is_ascii() {
+        return PyString::from_bytes(py, payload);
+    }
+    let len = isize::try_from(payload.len()).unwrap_or(isize::MAX);
+    // SAFETY: the reference is new and a str of `len` one-byte characters, none above 127, which
+    // nobody else has seen yet; both memories are `len` bytes long and do not overlap.
+    unsafe {
+        let made = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(len, 127))?;
+        let data = ffi::PyUnicode_1BYTE_DATA(made.as_ptr());
+        ptr::copy_nonoverlapping(payload.as_ptr(), data, payload.len());
+        Ok(made.cast_into_unchecked())
+    }
 }
 
 /// Makes bytes; unlike `PyBytes::new` without a panic when memory is short.
@@ -186,7 +205,7 @@ impl Taken<'_> {
                 call(Receiver::Closing)?.call1((conn.as_u64(), sent, received))?
             }
             Self::Closed(conn, sent, received, reason) => {
-                call(Receiver::Closed)?.call1((conn.as_u64(), sent, received, reason))?
+                call(Receiver::Closed)?.call1((conn.as_u64(), sent, received, &*reason))?
             }
             Self::HandshakeLost(conn) => call(Receiver::HandshakeLost)?.call1((conn.as_u64(),))?,
             Self::ListenerFailed(listener, errno) => {
@@ -209,7 +228,7 @@ impl Taken<'_> {
                     about.head,
                     address,
                     about.secure,
-                    subprotocol,
+                    subprotocol.as_deref(),
                 ))?
             }
         };

@@ -1,10 +1,10 @@
 //! `Engine`: one shard for one loop. `poll`, `dispatch`, `flush` and `settle` are the turn, called
 //! by `engines/native.py` in this order; all else queues commands or looks.
 
+use std::ffi::c_ulong;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -12,16 +12,18 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use wynd_engine::{
-    ConnId, ListenerId, ListenerOptions, Meter, MioNetwork, PublishOptions, Shard, SocketKind,
+    ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork, PublishOptions, Shard, SocketKind,
     Waker,
 };
 
-use crate::batch::{tell_failure, RECEIVERS};
+use crate::batch::{tell_failure, Receiver, Taken, RECEIVERS};
 use crate::clock::{Clock, Pace};
 use crate::commands::{kind_of, outgoing, Outbound, Outgoing};
 use crate::config::{self, Limits, OriginRules};
 use crate::errors;
+use crate::pushing::this_thread;
 use crate::state::{Next, State, Turns};
+use crate::stepping::{Data, Stepper, Steps};
 
 /// One shard: sockets, connections, rooms and timers of one event loop.
 #[pyclass(frozen, module = "wynd._engine")]
@@ -38,7 +40,7 @@ pub struct Engine {
     pub(crate) outbox_bytes_hard: usize,
     /// When the last turn began, in nanoseconds of `clock`.
     pub(crate) polled_ns: AtomicU64,
-    pub(crate) loop_thread: ThreadId,
+    pub(crate) loop_thread: c_ulong,
     pub(crate) schedule: Py<PyAny>,
 }
 
@@ -75,6 +77,80 @@ impl Engine {
         })?
         .flatten()
         .ok_or_else(|| PyRuntimeError::new_err("the native engine was stopped"))
+    }
+
+    /// Queues one message; the connection's unsent bytes, or -1 if it takes none.
+    #[inline]
+    pub(crate) fn queue(
+        &self,
+        py: Python<'_>,
+        conn: ConnId,
+        kind: MessageKind,
+        payload: &Outgoing<'_, '_>,
+    ) -> PyResult<i64> {
+        self.check_fork()?;
+        let (sent, taken) = self
+            .outbound
+            .push(|commands| commands.send(conn, kind, payload));
+        let Some((before, after)) = sent else {
+            return Ok(-1);
+        };
+        self.after_push(py)?;
+        let is_over = before > 0 && after > self.outbox_bytes_hard;
+        if (is_over || self.outbound.is_long()) && self.is_refused(py, conn, taken, is_over)? {
+            return Ok(-1);
+        }
+        Ok(i64::try_from(after).unwrap_or(i64::MAX))
+    }
+
+    /// Tells events until all are told (true), `slice_s` has passed or much is queued (false).
+    fn tell_all<'py>(
+        &self,
+        py: Python<'py>,
+        receivers: &Bound<'py, PyTuple>,
+        slice_s: f64,
+        mut steps: Option<&mut Steps<'_, 'py>>,
+    ) -> PyResult<bool> {
+        let mut pace = Pace::new(slice_s, self.clock.elapsed(py)?.as_secs_f64());
+        loop {
+            match self.turns.next(py, &self.outbound)? {
+                Next::Event(event) => tell(py, event, receivers, steps.as_deref_mut())?,
+                Next::Fault(text) => {
+                    steps.as_deref_mut().map_or(Ok(()), Steps::end)?;
+                    tell_failure(receivers, &text)?;
+                }
+                Next::Nothing => return Ok(true),
+            }
+            if self.outbound.is_long() {
+                return Ok(false);
+            }
+            if pace.is_due()
+                && self.turns.with(|state| state.has_events()).unwrap_or(false)
+                && pace.is_over(self.clock.elapsed(py)?.as_secs_f64())
+            {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Tells one event: a message by the native step, if there is one, all else by its receiver.
+fn tell<'py>(
+    py: Python<'py>,
+    event: Taken<'py>,
+    receivers: &Bound<'py, PyTuple>,
+    steps: Option<&mut Steps<'_, 'py>>,
+) -> PyResult<()> {
+    let Some(steps) = steps else {
+        return event.tell(py, receivers);
+    };
+    match event {
+        Taken::Text(conn, text) => steps.message(conn, Data::Text(text)),
+        Taken::Binary(conn, payload) => steps.message(conn, Data::Binary(payload)),
+        event => {
+            steps.end()?;
+            event.tell(py, receivers)
+        }
     }
 }
 
@@ -117,7 +193,7 @@ impl Engine {
             clock,
             outbox_bytes_hard: limits.outbox_bytes_hard,
             polled_ns: AtomicU64::new(0),
-            loop_thread: thread::current().id(),
+            loop_thread: this_thread(),
             schedule,
         })
     }
@@ -169,23 +245,15 @@ impl Engine {
             )));
         }
         self.check_fork()?;
-        let mut pace = Pace::new(slice_s, self.clock.elapsed(py)?.as_secs_f64());
-        loop {
-            match self.turns.next(py, &self.outbound)? {
-                Next::Event(event) => event.tell(py, receivers)?,
-                Next::Fault(text) => tell_failure(receivers, &text)?,
-                Next::Nothing => return Ok(true),
-            }
-            if self.outbound.is_long() {
-                return Ok(false);
-            }
-            if pace.is_due()
-                && self.turns.with(|state| state.has_events()).unwrap_or(false)
-                && pace.is_over(self.clock.elapsed(py)?.as_secs_f64())
-            {
-                return Ok(false);
-            }
-        }
+        let received = receivers.get_item(Receiver::Received as usize)?;
+        let mut steps = received
+            .cast::<Stepper>()
+            .ok()
+            .map(|stepper| Steps::new(py, stepper.get()));
+        let told = self.tell_all(py, receivers, slice_s, steps.as_mut());
+        let ended = steps.as_mut().map_or(Ok(()), Steps::end);
+        let is_done = told?;
+        ended.map(|()| is_done)
     }
 
     /// Apply what is queued and send; true if that left events to dispatch.
@@ -295,20 +363,7 @@ impl Engine {
     ) -> PyResult<i64> {
         let kind = kind_of(opcode);
         let payload = outgoing(payload, kind)?;
-        self.check_fork()?;
-        let conn = ConnId::from_u64(key);
-        let (sent, taken) = self
-            .outbound
-            .push(|commands| commands.send(conn, kind, &payload));
-        let Some((before, after)) = sent else {
-            return Ok(-1);
-        };
-        self.after_push(py)?;
-        let is_over = before > 0 && after > self.outbox_bytes_hard;
-        if (is_over || self.outbound.is_long()) && self.is_refused(py, conn, taken, is_over)? {
-            return Ok(-1);
-        }
-        Ok(i64::try_from(after).unwrap_or(i64::MAX))
+        self.queue(py, ConnId::from_u64(key), kind, &payload)
     }
 
     /// Queue one message to a room, or to all admitted connections if `room` is None. Any thread.

@@ -12,8 +12,10 @@
 //! # Files
 //!
 //! `engine.rs` what Python calls; `state.rs` the shard behind its mutex; `batch.rs` events to Python;
-//! `commands.rs`, `pushing.rs` sends to the queue; `clock.rs` time; `config.rs` options in, counters out;
-//! `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
+//! `stepping.rs` messages to their handlers; `lane.rs` what it reads for that; `messages.rs` what
+//! those receive;
+//! `sending.rs` sends of a handle; `commands.rs`, `pushing.rs` the queue they go to;
+//! `clock.rs` time; `config.rs` options in, counters out; `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
 
 mod batch;
 mod client;
@@ -22,8 +24,12 @@ mod commands;
 mod config;
 mod engine;
 mod errors;
+mod lane;
+mod messages;
 mod pushing;
+mod sending;
 mod state;
+mod stepping;
 
 use pyo3::prelude::*;
 
@@ -36,4 +42,12 @@ mod _engine {
     use crate::commands::Frame;
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::lane::LaneBase;
+    #[pymodule_export]
+    use crate::messages::{BinaryMessage, TextMessage};
+    #[pymodule_export]
+    use crate::sending::{Completed, HandleBase};
+    #[pymodule_export]
+    use crate::stepping::Stepper;
 }

@@ -5,10 +5,11 @@
 //! waker from another. `settle` disarms and then looks at the queue; a pusher pushes and then looks
 //! whether it is armed. So no command is left behind.
 
+use std::ffi::c_ulong;
 use std::sync::atomic::Ordering;
 use std::sync::PoisonError;
-use std::thread;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use wynd_engine::ConnId;
 
@@ -37,7 +38,8 @@ impl Engine {
 
     #[inline]
     pub(crate) fn after_push(&self, py: Python<'_>) -> PyResult<()> {
-        if self.is_armed.swap(true, Ordering::SeqCst) {
+        // Not an exchange at once: a locked instruction per message. The queue's mutex lies between.
+        if self.is_armed.load(Ordering::Relaxed) || self.is_armed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         self.arm(py)
@@ -81,6 +83,12 @@ impl Engine {
     }
 
     pub(crate) fn is_on_loop(&self) -> bool {
-        thread::current().id() == self.loop_thread
+        this_thread() == self.loop_thread
     }
+}
+
+/// The calling thread, as `threading.get_ident` names it; a number that is cheap to ask for.
+pub(crate) fn this_thread() -> c_ulong {
+    // SAFETY: has no preconditions.
+    unsafe { ffi::PyThread_get_thread_ident() }
 }

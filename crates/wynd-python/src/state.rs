@@ -135,7 +135,7 @@ impl Turns {
                 return Ok(Next::Fault(text));
             }
             if let Some(conn) = state.orphans.pop_front() {
-                return Ok(Next::Event(Taken::Closed(conn, None, 1006, String::new())));
+                return Ok(Next::Event(Taken::Closed(conn, None, 1006, Box::default())));
             }
             match batch::take(py, &mut state.batch)? {
                 Some(taken) => Ok(Next::Event(taken)),

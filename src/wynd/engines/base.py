@@ -9,14 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from wynd.codes import TOO_SLOW, check_close
 
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wynd.errors import HandlerError
     from wynd.limits import Limits
@@ -31,6 +31,7 @@ __all__ = [
     "Payload",
     "Policy",
     "Prepared",
+    "QuickPath",
     "Sink",
 ]
 
@@ -153,6 +154,34 @@ class EngineStatistics:
     """How often a listener paused for want of descriptors."""
 
 
+class QuickPath(NamedTuple):
+    """What an engine needs to handle an idle connection's message by itself.
+
+    An engine that can takes this from its sink's `quick_path`; see `crates/wynd-python`. Whatever
+    it does not do itself it hands to the callables here, or to `Sink.received`.
+    """
+
+    lanes: dict[int, Any]
+    """The dispatcher's `ConnectionLane` by key."""
+    loop: asyncio.AbstractEventLoop
+    current_tasks: dict[Any, Any]
+    """asyncio's current task by loop; the engine enters a lane's `task` there, and takes it out."""
+    follow: Callable[[Any, Any, Any], object]
+    """`follow(lane, result, event)`: the handler returned something other than None."""
+    suspended: Callable[[Any, Any, Any, Any], object]
+    """`suspended(lane, coroutine, yielded, event)`: its first step did not finish it."""
+    failed: Callable[[Any, Any, BaseException], object]
+    """`failed(lane, event, error)`: the handler raised."""
+    cancelled: type[BaseException]
+    """`asyncio.CancelledError`, which ends a handler's coroutine and nothing else."""
+    completed: object
+    """The `Sent` of a send that need not wait; a handler that returns it has finished."""
+    watch: Callable[[Callable[[], object]], None]
+    """`watch(changed)`: has `changed()` called when a lane's handlers change, or a handler of it
+    starts to run, other than by the engine's own doing. What was read of a lane holds until then,
+    or until any other callable here is called."""
+
+
 class Sink(Protocol):
     """What an engine tells the library. Every method returns at once and never raises."""
 
@@ -207,6 +236,9 @@ class Engine(ABC):
 
     name: str
     """"native" or "portable"."""
+
+    core: object | None = None
+    """What handles send to directly where the engine is native and started; private to it."""
 
     def __init__(self, limits: Limits, origins: Origins, subprotocols: Sequence[str]) -> None:
         self.limits = limits

@@ -21,6 +21,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from wynd._engine import Engine as Core
+from wynd._engine import Stepper
 from wynd.engines import sockets
 from wynd.engines.base import Engine, EngineStatistics
 from wynd.errors import HandlerError, WyndError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, Sink
+    from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, QuickPath, Sink
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Response
 
@@ -78,7 +79,7 @@ class NativeEngine(Engine):
         clock: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(limits, origins, subprotocols)
-        self._core: Core | None = None
+        self.core: Core | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sink: Sink | None = None
         self._clock = clock
@@ -107,11 +108,16 @@ class NativeEngine(Engine):
         )
         for pattern, policy in self._policies:
             core.set_room_policy(pattern, policy.kind, policy.code, policy.reason)
-        self._core, self._loop, self._sink = core, loop, sink
+        self.core, self._loop, self._sink = core, loop, sink
+        received = sink.received
+        quick: QuickPath | None = getattr(sink, "quick_path", None)
+        if quick is not None:
+            received = stepper = Stepper(received, quick)
+            quick.watch(stepper.changed)
         self._receivers = (
             self._on_requested,
             self._on_opened,
-            sink.received,
+            received,
             sink.ponged,
             sink.drained,
             sink.closing,
@@ -125,7 +131,7 @@ class NativeEngine(Engine):
         loop.add_reader(core.fileno(), self.turn)
 
     async def stop(self) -> None:
-        core, loop = self._core, self._loop
+        core, loop = self.core, self._loop
         if core is None or loop is None or self._is_stopped:
             return
         for number in list(self._listening):
@@ -146,13 +152,13 @@ class NativeEngine(Engine):
         _engines.discard(self)
 
     def _refuse(self) -> None:
-        if self._core is not None:
-            self._core.refuse()
+        if self.core is not None:
+            self.core.refuse()
 
     def _running(self) -> Core:
-        if self._core is None:
+        if self.core is None:
             raise RuntimeError("the engine was not started")
-        return self._core
+        return self.core
 
     # The turn
 
@@ -162,7 +168,7 @@ class NativeEngine(Engine):
         An exception out of a handler call, such as `KeyboardInterrupt`, loses no other event: the
         rest is dispatched in the next turn, which is scheduled.
         """
-        core = self._core
+        core = self.core
         if core is None or self._is_stopped:
             return
         try:
@@ -175,7 +181,7 @@ class NativeEngine(Engine):
 
     def _flush(self) -> None:
         """Send what was queued outside a turn."""
-        core = self._core
+        core = self.core
         self._soon = None
         if core is None or self._is_stopped:
             return
@@ -317,7 +323,7 @@ class NativeEngine(Engine):
         self._running().respond(key, response.status, response.headers, response.body)
 
     def send(self, key: int, opcode: Opcode, payload: Payload) -> int:
-        return -1 if self._core is None else self._core.send(key, opcode, payload)
+        return -1 if self.core is None else self.core.send(key, opcode, payload)
 
     def publish(
         self,
@@ -343,10 +349,10 @@ class NativeEngine(Engine):
         self._running().admit(key)
 
     def room_policy(self, pattern: str, policy: Policy) -> None:
-        if self._core is None:
+        if self.core is None:
             self._policies.append((pattern, policy))
         else:
-            self._core.set_room_policy(pattern, policy.kind, policy.code, policy.reason)
+            self.core.set_room_policy(pattern, policy.kind, policy.code, policy.reason)
 
     def ping(self, key: int, payload: bytes) -> bool:
         return self._running().ping(key, payload)
@@ -364,10 +370,10 @@ class NativeEngine(Engine):
         self._running().resume_reading(key)
 
     def buffered_bytes(self, key: int) -> int:
-        return 0 if self._core is None else self._core.buffered_bytes(key)
+        return 0 if self.core is None else self.core.buffered_bytes(key)
 
     def statistics(self) -> EngineStatistics:
-        if self._core is None:
+        if self.core is None:
             return EngineStatistics()
-        counted: dict[str, Any] = dict(self._core.statistics())
+        counted: dict[str, Any] = dict(self.core.statistics())
         return EngineStatistics(**counted)
