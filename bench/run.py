@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="servers whose name has it")
     parser.add_argument("--rows", nargs="+", metavar="PATTERN", default=["*"], help="row keys")
     parser.add_argument("--rounds", type=int, default=1 if quick else 3)
-    parser.add_argument("--seconds", type=float, default=0.4 if quick else 1.2, help="of a load")
+    parser.add_argument("--seconds", type=float, default=0.4 if quick else 1.0, help="of a load")
     parser.add_argument("--connections", type=int, default=1000 if quick else 10_000, help="storm")
     parser.add_argument("--idle-connections", type=int, default=2000 if quick else 0)
     parser.add_argument("--extra-seconds", type=float, default=2.0 if quick else 10.0)

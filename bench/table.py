@@ -184,8 +184,8 @@ def _idle(found: dict[str, Any] | None) -> list[str]:
     return [
         _line("", *found),
         _rule(len(shapes)),
-        row("connections in one process", "connections", ",d"),
-        row("memory per connection, B", "bytes_per_connection", ",d"),
+        row("connections in one process", "connections", ",.0f"),
+        row("memory per connection, B", "bytes_per_connection", ",.0f"),
         row("CPU per handshake, us", "handshake_cpu_us", ".0f"),
         _line("keepalive pings per second", *pings),
         row("CPU while idle, share of a core", "cpu_share", ".2%"),
