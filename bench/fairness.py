@@ -37,6 +37,7 @@ __all__ = ["measure_fairness"]
 SCHEDSTAT = Path("/proc/self/schedstat")
 LATENESS = INSTALLED / "lateness.json"
 TICK_S = 0.010
+WARM_UP = 0.2  # share of the load that is not looked at
 CONNECTIONS, POLITE = 1000, 100
 GREEDY_IN_FLIGHT = 4096
 GREEDY_LEAD_S = 0.5
@@ -46,7 +47,7 @@ POLITE_PAUSE_S = 0.1
 def main() -> None:
     """Measure, print, and write the result; or be the server with the timer."""
     if len(sys.argv) > 3 and sys.argv[1] == "serve":
-        asyncio.run(_serve(int(sys.argv[2]), sys.argv[3]))
+        asyncio.run(_serve(int(sys.argv[2]), sys.argv[3], float(sys.argv[4])))
         return
     parser = argparse.ArgumentParser(prog="bench.fairness", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -78,7 +79,7 @@ def measure_fairness(seconds: float) -> dict[str, Any]:
 
 def _lateness(shape: str, seconds: float, in_flight: int) -> dict[str, float]:
     """How late the timer of a loaded server is."""
-    command = (sys.executable, "-m", "bench.fairness", "serve", "{port}", shape)
+    command = (sys.executable, "-m", "bench.fairness", "serve", "{port}", shape, str(seconds))
     LATENESS.unlink(missing_ok=True)
     with serving(Server("timer", command, LOAD), "echo") as (pid, port):
         if in_flight:
@@ -91,26 +92,31 @@ def _lateness(shape: str, seconds: float, in_flight: int) -> dict[str, float]:
     return {**found, "disturbed": disturbed}
 
 
-async def _serve(port: int, shape: str) -> None:
-    """The server with the timer; writes its findings when it is told to stop."""
+async def _serve(port: int, shape: str, seconds: float) -> None:
+    """The server with the timer; writes its findings when it is told to stop.
+
+    The load ends just before that. What came earlier, start and handshakes, is not under full load.
+    """
     from bench.ours import application
 
     wynd: Wynd = application("echo", shape, "native")
-    late: list[tuple[float, float]] = []
+    late: list[tuple[float, float, float]] = []
     listening = asyncio.create_task(wynd.listen(port, host="127.0.0.1"))
     ticking = asyncio.create_task(_tick(late))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ticking.cancel)
     await asyncio.wait([ticking, listening], return_when=asyncio.FIRST_COMPLETED)
     ticking.cancel()
-    own = [max(0.0, wall - waited) for wall, waited in late]
-    found = _spread([wall for wall, _ in late])
+    since = asyncio.get_running_loop().time() - seconds * (1 - WARM_UP)
+    loaded = [(wall, waited) for at, wall, waited in late if at > since]
+    own = [max(0.0, wall - waited) for wall, waited in loaded]
+    found = _spread([wall for wall, _ in loaded])
     found |= {f"own {name}": value for name, value in _spread(own).items() if name != "count"}
     LATENESS.write_text(json.dumps(found))
     await wynd.stop(drain=0.0, spread=0.0)
 
 
-async def _tick(late: list[tuple[float, float]]) -> None:
-    """Note at every tick how long after its time it ran, and how long the core was not ours."""
+async def _tick(late: list[tuple[float, float, float]]) -> None:
+    """Note at every tick when it ran, how late, and how long the core was not ours."""
     loop = asyncio.get_running_loop()
     waited = _waited_for_core()
     while True:
@@ -119,7 +125,8 @@ async def _tick(late: list[tuple[float, float]]) -> None:
         loop.call_at(due, woken.set_result, None)
         await woken
         before, waited = waited, _waited_for_core()
-        late.append((max(0.0, loop.time() - due), waited - before))
+        ran = loop.time()
+        late.append((ran, max(0.0, ran - due), waited - before))
 
 
 def _waited_for_core() -> float:

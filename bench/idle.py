@@ -65,9 +65,9 @@ def _measure(shape: str, connections: int, seconds: float) -> Idle:
             handshakes = cpu_seconds(pid) - cpu
             time.sleep(0.5)
             memory = resident_bytes(pid) - memory
-            cpu = cpu_seconds(pid)
+            cpu, crowd.pings = cpu_seconds(pid), 0
             crowd.listen(seconds)
-            idle_cpu = cpu_seconds(pid) - cpu
+            idle_cpu, pings = cpu_seconds(pid) - cpu, crowd.pings
             cpu, began = cpu_seconds(pid), time.perf_counter()
             crowd.say(next(iter(crowd.sockets)), b"to all of you")
             crowd.listen(BROADCAST_TIMEOUT_S, texts_wanted=connections - 1)
@@ -82,7 +82,7 @@ def _measure(shape: str, connections: int, seconds: float) -> Idle:
         bytes_per_connection=memory // connections,
         handshake_cpu_us=round(handshakes * 1e6 / connections, 1),
         seconds=seconds,
-        pings=crowd.pings,
+        pings=pings,
         cpu_share=round(idle_cpu / seconds, 4),
         broadcast_s=round(took, 4),
         broadcast_cpu_s=round(broadcast_cpu, 4),

@@ -24,7 +24,7 @@ __all__ = ["Clock", "measure_rounds"]
 FLOOR_EVERY = 8
 """Servers between two runs of the floor: about twenty seconds in a full run."""
 EXTRA_ROUNDS_MAX = 4
-MEASUREMENT_MOST_S = 15.0
+MEASUREMENT_MOST_S = 20.0
 """No measurement begins later than this before the end."""
 
 
@@ -50,23 +50,30 @@ def measure_rounds(
     others = [server for server in servers if server is not FLOOR]
     for number in range(1, options.rounds + 1):
         for workload in workloads:
-            if not clock.has_time():
-                print(f"time is up in round {number}", flush=True)
-                _say_what_is_missing(results, others, workloads)
-                return number - 1
-            _measure_all(results, others, workload, number, options.seconds)
+            _measure_all(results, others, workload, number, options.seconds, clock)
+        if not clock.has_time():
+            print(f"time is up in round {number}", flush=True)
+            _say_what_is_missing(results, others, workloads)
+            return number - 1
     for number in range(options.rounds + 1, options.rounds + 1 + EXTRA_ROUNDS_MAX):
         for workload in workloads:
             noisy = [server for server in others if _is_noisy(results, workload, server)]
             if options.rounds > 1 and noisy and clock.has_time():
-                _measure_all(results, noisy, workload, number, options.seconds)
+                _measure_all(results, noisy, workload, number, options.seconds, clock)
     return int(options.rounds)
 
 
 def _measure_all(
-    results: Results, others: list[Server], workload: Workload, number: int, seconds: float
+    results: Results,
+    others: list[Server],
+    workload: Workload,
+    number: int,
+    seconds: float,
+    clock: Clock,
 ) -> None:
     for index, server in enumerate(others):
+        if not clock.has_time():
+            return
         if index % FLOOR_EVERY == 0:
             _measure_once(results, FLOOR, workload, number, seconds)
         _measure_once(results, server, workload, number, seconds)
