@@ -17,7 +17,7 @@ from bench.servers import FLOOR, Server
 if TYPE_CHECKING:
     import argparse
 
-    from bench.figures import Results
+    from bench.figures import Results, Sample
 
 __all__ = ["Clock", "measure_rounds"]
 
@@ -84,9 +84,9 @@ def _measure_once(
     results: Results, server: Server, workload: Workload, number: int, seconds: float
 ) -> None:
     if (workload.key, server.name) in results.failures:
-        return  # hanging once is enough
+        return  # hanging in one round is enough
     try:
-        sample = measure(server, workload, seconds)
+        sample = _measure_twice_at_most(server, workload, seconds)
     except Failed as failure:
         results.failures[workload.key, server.name] = f"round {number}: {failure}"
         print(f"{number} {workload.key:12} {server.name:28} {failure}", flush=True)
@@ -98,6 +98,14 @@ def _measure_once(
         f"others {sample.disturbed:.2f}  {sample.bytes_per_connection:7d} B/conn",
         flush=True,
     )
+
+
+def _measure_twice_at_most(server: Server, workload: Workload, seconds: float) -> Sample:
+    """A server that other programs kept from its core may fail once, and does better then."""
+    try:
+        return measure(server, workload, seconds)
+    except Failed:
+        return measure(server, workload, seconds)
 
 
 def _is_noisy(results: Results, workload: Workload, server: Server) -> bool:

@@ -46,18 +46,16 @@ EXCEPTED = {("memory", "socketify")}
 """Peers that a row is not judged by: uWebSockets keeps its connections in C++ alone."""
 
 WHY: dict[str, str] = {
-    "echo-1-64": "the handler, the message object and the send are Python calls; the floor makes "
-    "none",
-    "echo-16-64": "per message the Python part (event, handler step, send command) is left",
-    "echo-1-64k": "the text is checked as UTF-8 and becomes a `str` and bytes again; the floor "
-    "unmasks from one buffer into the other",
-    "echo-16-64k": "as with 1 in flight, and the outbox holds what the peer has not taken",
-    "fanout-1": "the turn's fixed cost, of which one message a turn bears all",
-    "fanout-16": "the turn's fixed cost, and the Python part of every message sent",
-    "handshake": "the head is parsed and judged, the digest computed, `Connection`, handle and "
-    "request objects made; the floor answers a constant",
-    "memory": "what a connection keeps in Rust and Python; see the table of idle connections",
+    "echo-1-64": "every message passes through Python (event, handler step, send)",
+    "echo-16-64": "most of the time is Python's, for event, handler step and send",
+    "echo-1-64k": "copies, the check of UTF-8, and the way from bytes to `str` and back",
+    "echo-16-64k": "copies, the check of UTF-8, and the way from bytes to `str` and back",
+    "fanout-1": "a turn and one send in Python are spread over 499 deliveries only",
+    "fanout-16": "a turn and 16 sends in Python are spread over their deliveries",
+    "handshake": "most of the time is Python's, for `Connection`, handle and handlers",
+    "memory": "what Rust and Python keep of a connection",
 }
+"""Reasons by row, from the profiles on the page; to be looked at again when those change."""
 
 
 @dataclass(frozen=True, slots=True)
