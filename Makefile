@@ -6,7 +6,7 @@
 .NOTPARALLEL:
 .PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
 	licences constraints test test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
-	dist docs ci clean
+	dist docs bench bench-pages ci clean
 
 BIN := .venv/bin
 HAS_CARGO := $(shell command -v cargo)
@@ -104,6 +104,13 @@ dist: setup ## sdist and a wheel for this Python, with the native engine, in dis
 
 docs: setup ## check the documentation: every public name described, every example runs
 	$(BIN)/python -m pytest -q tests/docs
+
+# Needs a C compiler; peers are installed once, into bench/.peers. QUICK=1: five minutes, else thirty.
+bench: setup ## measure against a bare C loop and other servers; renew tables and plot (QUICK=1)
+	$(BIN)/python -m bench.run
+
+bench-pages: setup ## renew tables and plot from bench/results/latest.json
+	$(BIN)/python -m bench.table
 
 licences: setup ## renew THIRD_PARTY_LICENSES.txt from the crates that are linked
 	$(BIN)/python tools/licences.py

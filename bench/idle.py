@@ -1,6 +1,7 @@
 """As many idle connections as descriptors allow: memory, keepalive, CPU, and one broadcast to all.
 
-`python -m bench.idle [--connections N] [--seconds S] [--shape def|async|closures]`
+`python -m bench.idle [--connections N] [--seconds S]` prints it; `make bench` makes it part of its
+document.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 import json
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 from bench.install import install_tools
 from bench.measure import (
@@ -23,7 +24,9 @@ from bench.measure import (
 from bench.polite import Crowd
 from bench.servers import SERVERS
 
-RESULT = Path(__file__).resolve().parent / "results" / "idle.json"
+__all__ = ["measure_idle"]
+
+SHAPES = ("async", "closures")
 DESCRIPTORS_SPARE = 1000
 BROADCAST_TIMEOUT_S = 30.0
 
@@ -45,11 +48,16 @@ class Idle:
     broadcast_cpu_s: float
 
 
-def measure_idle(shape: str, connections: int, seconds: float) -> Idle:
+def measure_idle(connections: int, seconds: float) -> dict[str, Any]:
+    """Measure each shape of application that keeps different things per connection."""
+    return {shape: asdict(_measure(shape, connections, seconds)) for shape in SHAPES}
+
+
+def _measure(shape: str, connections: int, seconds: float) -> Idle:
     """Hold the connections for `seconds`, then send one text to all."""
     name = f"wynd {shape}, asyncio"
     server = next(server for server in SERVERS if server.name == name)
-    with serving(server, "fanout") as (pid, port), pinned(cores()[1]):
+    with serving(server, "fanout", stop_s=0.0) as (pid, port), pinned(cores()[1]):
         crowd = Crowd(port)
         try:
             memory, cpu = resident_bytes(pid), cpu_seconds(pid)
@@ -57,9 +65,9 @@ def measure_idle(shape: str, connections: int, seconds: float) -> Idle:
             handshakes = cpu_seconds(pid) - cpu
             time.sleep(0.5)
             memory = resident_bytes(pid) - memory
-            cpu = cpu_seconds(pid)
+            cpu, crowd.pings = cpu_seconds(pid), 0
             crowd.listen(seconds)
-            idle_cpu = cpu_seconds(pid) - cpu
+            idle_cpu, pings = cpu_seconds(pid) - cpu, crowd.pings
             cpu, began = cpu_seconds(pid), time.perf_counter()
             crowd.say(next(iter(crowd.sockets)), b"to all of you")
             crowd.listen(BROADCAST_TIMEOUT_S, texts_wanted=connections - 1)
@@ -74,7 +82,7 @@ def measure_idle(shape: str, connections: int, seconds: float) -> Idle:
         bytes_per_connection=memory // connections,
         handshake_cpu_us=round(handshakes * 1e6 / connections, 1),
         seconds=seconds,
-        pings=crowd.pings,
+        pings=pings,
         cpu_share=round(idle_cpu / seconds, 4),
         broadcast_s=round(took, 4),
         broadcast_cpu_s=round(broadcast_cpu, 4),
@@ -87,13 +95,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.idle", description=__doc__)
     parser.add_argument("--connections", type=int, default=possible)
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--shape", choices=("def", "async", "closures"), default="async")
     options = parser.parse_args()
     install_tools()
-    idle = measure_idle(options.shape, min(options.connections, possible), options.seconds)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(asdict(idle), indent=1) + "\n")
-    print(RESULT.read_text(), end="")
+    found = measure_idle(min(options.connections, possible), options.seconds)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,20 +20,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from bench.figures import Sample
 from bench.servers import LOAD, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    *("HANDSHAKE", "Failed", "Sample", "Workload", "cores", "cpu_seconds", "measure", "pinned"),
+    *("HANDSHAKE", "Failed", "Workload", "cores", "cpu_seconds", "measure", "pinned"),
     *("raise_descriptor_limit", "resident_bytes", "run_load", "serving"),
 ]
 
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
-PROBE_CLOSE_S = 0.5  # the floor and others do not answer a close frame
-LOAD_SPARE_S = 40.0  # for opening the connections of a slow server
+PROBE_CLOSE_S = 0.2  # the floor and others do not answer a close frame
+LOAD_SPARE_S = 6.0  # beyond the load's own time
+OPEN_CPU_S = 0.002  # per connection, for opening them: thrice what the slowest server takes
 LOG_LINES = 6
 _ALLOWED = sorted(os.sched_getaffinity(0))  # read before anything here is pinned
 FIGURES = re.compile(
@@ -67,34 +69,24 @@ class Workload:
         return "fanout" if self.kind == "fanout" else "echo"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The figures of one measurement; CPU is the server's, per message, delivery or handshake."""
-
-    cpu_us: float
-    rate: float
-    p50_us: float
-    p99_us: float
-    server_load: float
-    """Busy part of the server's core; well below 1 means that the load generator was the limit."""
-    bytes_per_connection: int
-    disturbed: float
-    """Share of the time that the server's core was taken by others, or by the machine's host."""
-
-
 def measure(server: Server, workload: Workload, seconds: float) -> Sample:
     """Start `server`, put `workload` on it, stop it.
 
     Raises:
         Failed: there are no figures.
     """
-    with serving(server, workload.server_mode) as (pid, port):
+    with serving(server, workload.server_mode, stop_s=0.0) as (pid, port):
         return run_load(workload, port, pid, seconds)
 
 
 @contextmanager
-def serving(server: Server, mode: str) -> Iterator[tuple[int, int]]:
-    """A running server, as process id and port; gone with everything it started at the end."""
+def serving(
+    server: Server, mode: str, *, stop_s: float = STOP_TIMEOUT_S
+) -> Iterator[tuple[int, int]]:
+    """A running server, as process id and port; gone with everything it started at the end.
+
+    It gets SIGTERM and `stop_s` seconds to end by itself, or is killed at once with 0.
+    """
     port = _free_port()
     environment = {**os.environ, **server.variables(mode)}
     with tempfile.TemporaryFile() as log:
@@ -111,7 +103,7 @@ def serving(server: Server, mode: str) -> Iterator[tuple[int, int]]:
             _wait_until_ready(process, server, port, log)
             yield process.pid, port
         finally:
-            _stop(process)
+            _stop(process, stop_s)
 
 
 def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
@@ -122,6 +114,7 @@ def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
     """
     numbers = (workload.connections, workload.size, workload.depth, seconds, pid)
     command = [str(LOAD), workload.kind, str(port), "/", *map(str, numbers)]
+    deadline = seconds + LOAD_SPARE_S + OPEN_CPU_S * workload.connections
     before = _taken_from(pid)
     try:
         with pinned(cores()[1]):
@@ -130,7 +123,7 @@ def run_load(workload: Workload, port: int, pid: int, seconds: float) -> Sample:
             )
         with process:
             try:
-                answer, complaint = process.communicate(timeout=seconds + LOAD_SPARE_S)
+                answer, complaint = process.communicate(timeout=deadline)
             finally:
                 process.kill()
     except subprocess.TimeoutExpired:
@@ -255,12 +248,13 @@ def _is_listening(port: int) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], stop_s: float) -> None:
     """End the server and its children, which share its session."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_TIMEOUT_S)
+    if stop_s:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(stop_s)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -9,8 +9,10 @@ from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from bench.targets import is_ours
+
 if TYPE_CHECKING:
-    from bench.table import Cell, Results, Row
+    from bench.figures import Cell, Results, Row
 
 __all__ = ["plot"]
 
@@ -19,7 +21,6 @@ LABELS = 170  # room for the servers' names
 VALUES = 56  # room for the ratio behind the longest bar
 BAR, HEAD, FOOT = 15, 34, 26
 TOP = 62
-OURS = "wynd "  # how the names of our own servers begin
 
 STYLE = """
  .ground { fill: #ffffff } text { fill: #24292f; font: 12px system-ui, sans-serif }
@@ -35,9 +36,9 @@ STYLE = """
 """
 
 
-def plot(results: Results, rows: list[Row], servers: list[str], about: dict[str, Any]) -> str:
+def plot(results: Results, about: dict[str, Any]) -> str:
     """The whole picture."""
-    names = servers[1:]
+    names, rows = results.measured(), results.rows()
     height = HEAD + BAR * len(names) + FOOT
     width = (WIDTH - MARGIN * (COLUMNS + 1)) // COLUMNS
     total = TOP + ceil(len(rows) / COLUMNS) * (height + MARGIN)
@@ -87,7 +88,7 @@ def _bar(name: str, cell: Cell | None, y: int, at: Any) -> str:
     if cell is None or cell.ratio <= 0:
         return label + _text(LABELS + 4, y + 10, "-", "small")
     start, end, middle = LABELS, at(cell.ratio), y + 6
-    kind = "ours" if name.startswith(OURS) else "peer"
+    kind = "ours" if is_ours(name) else "peer"
     bar = f'<rect class="{kind}" x="{start}" y="{y + 1}" width="{end - start:.1f}" height="10"/>'
     spread = ""
     if cell.greatest > cell.least > 0:

@@ -18,6 +18,9 @@ __all__ = ["Crowd", "percentile"]
 PER_ADDRESS = 20_000  # connections from one source address: it has no more ports
 KEY = b"\0\0\0\0"  # masks nothing; the server must still look
 PING, TEXT = 0x9, 0x1
+BIND_ADDRESS_NO_PORT = 24
+"""A socket option of Linux: the port is chosen when connecting, which is quicker by far."""
+ANSWER_EVERY = 500  # connections opened; a server drops those whose pings nobody answers
 MESSAGE_BYTES_MAX = 125  # the short form of a frame's length
 
 
@@ -37,7 +40,7 @@ class Crowd:
     _said: dict[int, float] = field(default_factory=dict)
 
     def open(self, count: int) -> None:
-        """Open so many more connections.
+        """Open so many more connections, answering pings of those that are open.
 
         Raises:
             OSError: the server refuses one.
@@ -47,6 +50,7 @@ class Crowd:
             source = f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
             client = socket.socket()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
             client.bind((source, 0))
             client.connect(("127.0.0.1", self.port))
             client.sendall(HANDSHAKE)
@@ -55,6 +59,8 @@ class Crowd:
             client.setblocking(False)
             self.sockets[client.fileno()] = client
             self._poller.register(client.fileno(), select.EPOLLIN)
+            if len(self.sockets) % ANSWER_EVERY == 0:
+                self._answer()
 
     def say(self, descriptor: int, text: bytes) -> None:
         """Send a short text on one connection."""
@@ -76,6 +82,11 @@ class Crowd:
                 return
             for descriptor, _ in self._poller.poll(left):
                 self._receive(descriptor)
+
+    def _answer(self) -> None:
+        """Receive what is there."""
+        for descriptor, _ in self._poller.poll(0):
+            self._receive(descriptor)
 
     def close(self) -> None:
         """Drop all connections."""

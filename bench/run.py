@@ -1,32 +1,33 @@
-"""`make bench`: measures every server in interleaved rounds, and writes table, JSON and plot.
+"""`make bench`: measures every server in interleaved rounds, and writes JSON, tables and plot.
 
-`QUICK=1` makes one short round, for a look; its figures are not worth keeping.
+`QUICK=1` makes one short round in five minutes, for a look. The full run takes thirty.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import signal
 import sys
-import time
-from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench.about import about
+from bench.fairness import measure_fairness
+from bench.figures import ROWS, Results
+from bench.idle import measure_idle
 from bench.install import install, install_tools
-from bench.measure import Failed, Workload, cores, measure, raise_descriptor_limit
-from bench.plot import plot
-from bench.servers import FLOOR, SERVERS, Server, versions
-from bench.table import ROWS, Results, Row, document, markdown
+from bench.measure import Failed, Workload, raise_descriptor_limit
+from bench.pages import LATEST, write, write_pages
+from bench.rounds import Clock, measure_rounds
+from bench.servers import FLOOR, SERVERS, Server
 
-BENCH = Path(__file__).resolve().parent
-PLOT = BENCH.parent / "docs" / "explanation" / "performance.svg"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DESCRIPTORS_SPARE = 1000  # the server's own, and what it keeps back
-QUICK_MINUTES, FULL_MINUTES = 4.5, 29.0
+QUICK_MINUTES, FULL_MINUTES = 4.5, 28.5  # what is left is for starting up and writing
 
 
 def main() -> None:
@@ -36,19 +37,23 @@ def main() -> None:
     limit = raise_descriptor_limit()
     install_tools()
     reasons = {} if options.no_install else install()
-    connections = min(options.connections, limit - DESCRIPTORS_SPARE)
-    rows = [row for row in ROWS if any(fnmatchcase(row.key, part) for part in options.rows)]
-    servers = _chosen(options.only)
-    if not rows or len(servers) < 2:
-        raise SystemExit("nothing is left to measure; see --only and --rows")
-    results = Results(FLOOR.name)
+    clock = Clock(60 * options.minutes)  # installing is done once, and not part of the run
+    most = limit - DESCRIPTORS_SPARE
+    connections = min(options.connections, most)
+    servers = _chosen(options)
+    workloads = _workloads(options.rows, connections)
+    results = Results([server.name for server in servers])
     servers = _installed(servers, reasons, results)
-    rounds = _rounds(results, servers, _workloads(rows, connections), options)
-    about = _about(rounds, options.seconds, connections)
-    names = [server.name for server in servers]
-    _write(options.to, markdown(results, rows, names, about), document(results, names, about))
-    if options.plot:
-        options.plot.write_text(plot(results, rows, names, about))
+    extras: dict[str, Any] = {}
+    if not options.no_extras:
+        idle = min(options.idle_connections or most, most)
+        extras["fairness"] = _or_reason(lambda: measure_fairness(options.extra_seconds))
+        extras["idle"] = _or_reason(lambda: measure_idle(idle, options.extra_seconds))
+    rounds = measure_rounds(results, servers, workloads, clock, options)
+    document = {"about": about(rounds, options, connections), **results.document(), **extras}
+    write(options.to, document)
+    if options.to == LATEST:
+        write_pages(document)
 
 
 def _options() -> argparse.Namespace:
@@ -57,27 +62,39 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="servers whose name has it")
     parser.add_argument("--rows", nargs="+", metavar="PATTERN", default=["*"], help="row keys")
     parser.add_argument("--rounds", type=int, default=1 if quick else 3)
-    parser.add_argument("--seconds", type=float, default=0.6 if quick else 2.0, help="of a load")
-    parser.add_argument("--connections", type=int, default=2000 if quick else 10_000, help="idle")
+    parser.add_argument("--seconds", type=float, default=0.4 if quick else 1.0, help="of a load")
+    parser.add_argument("--connections", type=int, default=1000 if quick else 10_000, help="storm")
+    parser.add_argument("--idle-connections", type=int, default=2000 if quick else 0)
+    parser.add_argument("--extra-seconds", type=float, default=2.0 if quick else 10.0)
     parser.add_argument("--minutes", type=float, default=QUICK_MINUTES if quick else FULL_MINUTES)
     parser.add_argument("--no-install", action="store_true", help="take what is installed")
-    parser.add_argument("--to", type=Path, default=BENCH / "results" / "latest", help="no suffix")
-    parser.add_argument("--plot", type=Path, help="also draw the plot into this file")
+    parser.add_argument("--no-extras", action="store_true", help="no fairness, no idle crowd")
+    parser.add_argument("--to", type=Path, default=LATEST, help="the JSON document to write")
     options = parser.parse_args()
-    whole = not (quick or options.only or options.rows != ["*"])
-    if whole and options.plot is None and options.to.name == "latest":
-        options.plot = PLOT
+    options.quick = quick
+    options.to = options.to.resolve()
     return options
 
 
-def _matches(text: str, parts: list[str]) -> bool:
-    return any(part.lower() in text.lower() for part in parts)
-
-
-def _chosen(only: list[str] | None) -> list[Server]:
-    return [
-        server for server in SERVERS if server is FLOOR or not only or _matches(server.name, only)
+def _chosen(options: argparse.Namespace) -> list[Server]:
+    wanted = [text.lower() for text in options.only or []]
+    found = [
+        server
+        for server in SERVERS
+        if server is FLOOR
+        or (
+            any(text in server.name.lower() for text in wanted)
+            if wanted
+            else _fits(server, options)
+        )
     ]
+    if len(found) < 2:
+        raise SystemExit("nothing is left to measure; see --only")
+    return found
+
+
+def _fits(server: Server, options: argparse.Namespace) -> bool:
+    return server.is_in_quick or not options.quick
 
 
 def _installed(servers: list[Server], reasons: dict[str, str], results: Results) -> list[Server]:
@@ -90,8 +107,10 @@ def _installed(servers: list[Server], reasons: dict[str, str], results: Results)
     return [server for server in servers if server.needs.exists()]
 
 
-def _workloads(rows: list[Row], connections: int) -> list[Workload]:
-    wanted = {row.workload for row in rows}
+def _workloads(patterns: list[str], connections: int) -> list[Workload]:
+    wanted = {
+        row.workload for row in ROWS if any(fnmatchcase(row.key, pattern) for pattern in patterns)
+    }
     every = (
         Workload("echo-1-64", "echo", 100),
         Workload("echo-16-64", "echo", 100, depth=16),
@@ -101,71 +120,18 @@ def _workloads(rows: list[Row], connections: int) -> list[Workload]:
         Workload("fanout-16", "fanout", 500, depth=16),
         Workload("storm", "storm", connections),
     )
+    if not wanted:
+        raise SystemExit("nothing is left to measure; see --rows")
     return [workload for workload in every if workload.key in wanted]
 
 
-def _rounds(
-    results: Results, servers: list[Server], workloads: list[Workload], options: argparse.Namespace
-) -> int:
-    """Measure round by round; stop early rather than overrun; return how many rounds were made."""
-    began = time.monotonic()
-    for number in range(1, options.rounds + 1):
-        for workload in workloads:
-            for server in servers:
-                _measure_once(results, server, workload, number, options.seconds)
-        spent = (time.monotonic() - began) / 60
-        if number < options.rounds and spent / number * (number + 1) > options.minutes:
-            print(
-                f"stopping after round {number}: the next one would end past {options.minutes} min"
-            )
-            return number
-    return int(options.rounds)
-
-
-def _measure_once(
-    results: Results, server: Server, workload: Workload, number: int, seconds: float
-) -> None:
-    if (workload.key, server.name) in results.failures:
-        return  # hanging once is enough
+def _or_reason(take: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `take` finds; a failure is told in the tables instead of losing the whole run."""
     try:
-        sample = measure(server, workload, seconds)
-    except Failed as failure:
-        results.failures[workload.key, server.name] = f"round {number}: {failure}"
-        print(f"{number} {workload.key:12} {server.name:28} {failure}", flush=True)
-        return
-    results.add(workload.key, server.name, number, sample)
-    print(
-        f"{number} {workload.key:12} {server.name:28} cpu {sample.cpu_us:9.3f} us  "
-        f"{sample.rate:10.0f}/s  p99 {sample.p99_us:8.0f} us  load {sample.server_load:.2f}  "
-        f"others {sample.disturbed:.2f}  "
-        f"{sample.bytes_per_connection:7d} B/conn",
-        flush=True,
-    )
-
-
-def _about(rounds: int, seconds: float, connections: int) -> dict[str, Any]:
-    server, load = cores()
-    pinning = "one core for both" if server == load else "server and load on a core each"
-    return {
-        "date": date.today().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.machine()}; {pinning}",
-        "kernel": f"{platform.system()} {platform.release()}",
-        "run": f"rounds: {rounds}, {seconds:g} s of load each, {connections} idle connections",
-        "versions": versions(),
-    }
-
-
-def _processor() -> str:
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    return names[0] if names else "processor unknown"
-
-
-def _write(to: Path, page: str, data: dict[str, Any]) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.with_suffix(".md").write_text(page)
-    to.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
-    print(f"\n{page}")
+        return take()
+    except (Failed, OSError) as error:
+        print(f"not measured: {error}", flush=True)
+        return {"failed": str(error)}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.figures import FLOOR_NAME
+
 __all__ = ["FLOOR", "INSTALLED", "LOAD", "SERVERS", "Server", "versions"]
 
 BENCH = Path(__file__).resolve().parent
@@ -37,6 +39,8 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
     may_be_probed: bool = True
     """Whether a connection may come and go before the measurement."""
+    is_in_quick: bool = True
+    """Whether the short run has time for it."""
 
     def arguments(self, port: int, mode: str) -> list[str]:
         """The command line that serves `mode` on `port`."""
@@ -50,8 +54,26 @@ class Server:
 def _ours(shape: str, loop: str, engine: str = "native") -> Server:
     label = "portable " if engine == "portable" else ""
     script = str(BENCH / "ours.py")
-    command = (sys.executable, script, "{port}", "{mode}", shape, engine, loop)
-    return Server(f"wynd {label}{shape}, {loop}", command, BENCH / "ours.py", "pywynd")
+    return Server(
+        f"wynd {label}{shape}, {loop}",
+        (sys.executable, script, "{port}", "{mode}", shape, engine, loop),
+        BENCH / "ours.py",
+        "pywynd",
+        is_in_quick=engine == "native" or shape == "async",
+    )
+
+
+def _hosted(loop: str) -> Server:
+    """`wynd.handler()` under the command `uvicorn`: the portable engine, hosted by another."""
+    arguments = ("--app-dir", str(BENCH.parent), "--loop", loop, "--port", "{port}")
+    return Server(
+        f"wynd under uvicorn, {loop}",
+        (sys.executable, "-m", "uvicorn", *_QUIET_UVICORN, *arguments, "bench.hosted:app"),
+        BENCH / "hosted.py",
+        "pywynd",
+        {"MODE": "{mode}"},
+        is_in_quick=loop == "uvloop",
+    )
 
 
 def _python(name: str, script: str, package: str) -> Server:
@@ -70,13 +92,17 @@ def _asgi(name: str, package: str, *arguments: str) -> Server:
     return Server(name, command, _package_folder(package), package, environment)
 
 
-FLOOR = Server("C epoll loop (floor)", (str(INSTALLED / "limit"), "{port}", "{mode}"), LOAD)
+# The longest accept queue and no access log, so that nothing but the work is measured.
+_QUIET_UVICORN = ("--log-level", "warning", "--backlog", "4096")
+LOOPS, SHAPES = ("asyncio", "uvloop"), ("def", "async", "closures")
+
+FLOOR = Server(FLOOR_NAME, (str(INSTALLED / "limit"), "{port}", "{mode}"), LOAD)
 
 SERVERS: tuple[Server, ...] = (
     FLOOR,
-    *(_ours(shape, loop) for loop in ("asyncio", "uvloop") for shape in ("def", "async")),
-    *(_ours("closures", loop) for loop in ("asyncio", "uvloop")),
-    _ours("async", "uvloop", "portable"),
+    *(_ours(shape, loop) for loop in LOOPS for shape in SHAPES),
+    *(_ours(shape, loop, "portable") for loop in LOOPS for shape in SHAPES),
+    *(_hosted(loop) for loop in LOOPS),
     Server(
         "Bun",
         (str(NODE_MODULES / ".bin" / "bun"), str(SOURCES / "bun_server.js"), "{port}", "{mode}"),
@@ -103,8 +129,7 @@ SERVERS: tuple[Server, ...] = (
     ),
     _python("aiohttp, uvloop", "aiohttp_server.py", "aiohttp"),
     _python("websockets, uvloop", "websockets_server.py", "websockets"),
-    # The longest accept queue and no access log, so that nothing but the work is measured.
-    _asgi("uvicorn + Starlette", "uvicorn", "--log-level", "warning", "--backlog", "4096"),
+    _asgi("uvicorn + Starlette", "uvicorn", *_QUIET_UVICORN),
     _asgi(
         "granian + Starlette",
         "granian",

@@ -1,169 +1,239 @@
-"""From samples to ratios, and from ratios to a Markdown table and a JSON document.
-
-A ratio is taken against the floor of the same round and workload, so that what changes on the
-machine between rounds divides out. A cell is the median over the rounds with its extremes.
-"""
+"""The Markdown tables. `python -m bench.table` renews README, docs and plot from latest.json."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from bench.figures import FLOOR_NAME, ROWS, Results
+from bench.targets import is_ours, judge_peers, judge_targets
+
 if TYPE_CHECKING:
-    from bench.measure import Sample
+    from bench.figures import Cell, Row
 
-__all__ = ["ROWS", "Cell", "Results", "Row", "document", "markdown"]
+__all__ = ["full_tables", "short_table"]
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row: a figure of one workload."""
-
-    key: str
-    title: str
-    workload: str
-    unit: str = "us"
-
-    def figure(self, sample: Sample) -> float:
-        """What this row shows of a sample."""
-        return sample.bytes_per_connection if self.unit == "B" else sample.cpu_us
-
-
-ROWS = (
-    Row("echo-1-64", "echo, 64 B, 1 in flight", "echo-1-64"),
-    Row("echo-16-64", "echo, 64 B, 16 in flight", "echo-16-64"),
-    Row("echo-1-64k", "echo, 64 KiB, 1 in flight", "echo-1-64k"),
-    Row("echo-16-64k", "echo, 64 KiB, 16 in flight", "echo-16-64k"),
-    Row("fanout-1", "fan-out, 1 in flight", "fanout-1"),
-    Row("fanout-16", "fan-out, 16 in flight", "fanout-16"),
-    Row("handshake", "handshake", "storm"),
-    Row("memory", "memory of an idle connection", "storm", "B"),
+SHORT_OURS = ("wynd def, asyncio", "wynd async, asyncio", "wynd closures, asyncio")
+LATENESS_MOST_MS = 20.0
+ANSWER_MOST_MS = 20.0
+SHORT_RUN = (
+    "**This was a short run (`QUICK=1`): it shows the form of the page. Its figures are not worth "
+    "quoting.**"
 )
+ROUND_WORD = {1: "1 round", 2: "2 rounds"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Median, least and greatest ratio to the floor, and the median figure itself."""
-
-    ratio: float
-    least: float
-    greatest: float
-    figure: float
-
-
-class Results:
-    """All samples of a run by workload, server and round, and why some are missing."""
-
-    def __init__(self, floor: str) -> None:
-        self._floor = floor
-        self.samples: dict[tuple[str, str], dict[int, Sample]] = {}
-        self.failures: dict[tuple[str, str], str] = {}
-        """The last reason by workload and server; workload "" is the server as a whole."""
-
-    def add(self, workload: str, server: str, round_number: int, sample: Sample) -> None:
-        """Keep one sample."""
-        self.samples.setdefault((workload, server), {})[round_number] = sample
-
-    def figure_of_floor(self, row: Row) -> float | None:
-        """The floor's own median."""
-        found = self.samples.get((row.workload, self._floor))
-        return median(row.figure(sample) for sample in found.values()) if found else None
-
-    def cell(self, row: Row, server: str) -> Cell | None:
-        """The ratios of one server; None when no round has both the server and the floor."""
-        floors = self.samples.get((row.workload, self._floor), {})
-        own = self.samples.get((row.workload, server), {})
-        ratios = [
-            row.figure(own[number]) / row.figure(floors[number])
-            for number in own
-            if number in floors and row.figure(floors[number]) > 0
-        ]
-        if not ratios:
-            return None
-        figure = median(row.figure(sample) for sample in own.values())
-        return Cell(median(ratios), min(ratios), max(ratios), figure)
+def short_table(document: dict[str, Any]) -> str:
+    """README: ratios of our three handler shapes on asyncio and of every peer."""
+    results = Results.of(document)
+    names = [name for name in results.measured() if name in SHORT_OURS or not is_ours(name)]
+    short = [row for row in ROWS if row.key != "echo-16-64k"]
+    return "\n".join(
+        (
+            *_ratios(results, [row for row in results.rows() if row in short], names, wide=False),
+            "",
+            _about_short(document["about"]),
+        )
+    )
 
 
-def markdown(results: Results, rows: list[Row], servers: list[str], about: dict[str, Any]) -> str:
-    """The page `bench/results/latest.md`."""
-    lines = [
-        "# Server CPU and memory, as a multiple of a bare C epoll loop: median (least-most)",
-        "",
+def full_tables(document: dict[str, Any]) -> dict[str, str]:
+    """docs/explanation/performance.md: the text of each marked place, by its name."""
+    results = Results.of(document)
+    return {
+        "machine": "\n".join(_machine(document["about"])),
+        "targets": "\n".join(_targets(results)),
+        "peers": "\n".join(_peers(results)),
+        "ratios": "\n".join(_ratios(results, results.rows(), results.measured(), wide=True)),
+        "amounts": "\n".join(_amounts(results)),
+        "fairness": "\n".join(_fairness(document.get("fairness"))),
+        "idle": "\n".join(_idle(document.get("idle"))),
+        "missing": "\n".join(_missing(results)),
+    }
+
+
+def _machine(about: dict[str, Any]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    kind = ["", SHORT_RUN] if about["quick"] else []
+    rounds = about["rounds"]
+    return [
+        f"Measured on {about['date']}: {about['processor']}, {about['kernel']}; "
+        f"{about['pinning']}. "
+        f"{ROUND_WORD.get(rounds, f'{rounds} rounds')} of {about['seconds']:g} s of load each; "
+        f"handshakes and memory with {about['connections']:,} connections. Versions: {versions}.",
+        *kind,
     ]
-    lines += [f"{name}: {_plain(value)}  " for name, value in about.items()]
-    lines += ["", _line("", *(row.title for row in rows)), _line("---", *("---:" for _ in rows))]
-    floors = [_amount(results.figure_of_floor(row), row.unit) for row in rows]
+
+
+def _about_short(about: dict[str, Any]) -> str:
+    quick = " A short run: not worth quoting." if about["quick"] else ""
+    return (
+        f"{about['date']}, {about['processor']}; median of "
+        f"{ROUND_WORD.get(about['rounds'], str(about['rounds']) + ' rounds')}; "
+        f"~ marks a noisy figure, bold the best one.{quick}"
+    )
+
+
+def _ratios(results: Results, rows: list[Row], names: list[str], *, wide: bool) -> list[str]:
+    best = {row.key: _best_ratio(results, row, names) for row in rows}
+    lines = [_line("÷ floor", *(row.title for row in rows)), _rule(len(rows))]
+    floors = [_amount(_floor(results, row), row.unit) for row in rows]
     lines.append(_line("*the floor itself*", *(f"*{floor}*" for floor in floors)))
-    lines += [_server_line(results, rows, name) for name in servers[1:]]
-    lines += [
-        "",
-        "The same as amounts: CPU per message, delivery or handshake; bytes per connection.",
-    ]
-    lines += ["", _line("", *(row.title for row in rows)), _line("---", *("---:" for _ in rows))]
-    lines.append(_line(servers[0], *floors))
-    for name in servers[1:]:
+    for name in names:
+        cells = []
+        for row in rows:
+            cell = results.cell(row, name)
+            shown = _ratio(cell, wide=wide)
+            is_best = cell is not None and cell.ratio == best[row.key]
+            cells.append(f"**{shown}**" if is_best else shown)
+        lines.append(_line(name, *cells))
+    return lines
+
+
+def _best_ratio(results: Results, row: Row, names: list[str]) -> float | None:
+    cells = [cell.ratio for name in names if (cell := results.cell(row, name)) is not None]
+    return min(cells, default=None)
+
+
+def _ratio(cell: Cell | None, *, wide: bool) -> str:
+    if cell is None:
+        return "–"
+    mark = "~" if cell.noisy else ""
+    if wide and cell.rounds > 1:
+        return f"{mark}{cell.ratio:.2f} ({cell.least:.2f}–{cell.greatest:.2f})"
+    return f"{mark}{cell.ratio:.2f}"
+
+
+def _floor(results: Results, row: Row) -> float | None:
+    """The floor's own median over everything that was measured of it."""
+    found = results.samples.get((row.workload, FLOOR_NAME), {})
+    figures = sorted(row.figure(sample) for samples in found.values() for sample in samples)
+    return figures[len(figures) // 2] if figures else None
+
+
+def _amounts(results: Results) -> list[str]:
+    rows = results.rows()
+    lines = [_line("server", *(row.title for row in rows)), _rule(len(rows))]
+    lines.append(_line("floor", *(_amount(_floor(results, row), row.unit) for row in rows)))
+    for name in results.measured():
         cells = [results.cell(row, name) for row in rows]
         amounts = (
             _amount(cell.figure if cell else None, row.unit)
             for cell, row in zip(cells, rows, strict=True)
         )
         lines.append(_line(name, *amounts))
-    if results.failures:
-        lines += ["", "Not measured:", ""]
-        lines += [
-            f"- {server}{f', {workload}' if workload else ''}: {reason}"
-            for (workload, server), reason in sorted(results.failures.items())
-        ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def document(results: Results, servers: list[str], about: dict[str, Any]) -> dict[str, Any]:
-    """Everything that was measured, for `bench/results/latest.json`."""
-    cells = [
-        {"row": row.key, "server": name, **asdict(cell)}
-        for row in ROWS
-        for name in servers
-        if (cell := results.cell(row, name)) is not None
+def _targets(results: Results) -> list[str]:
+    lines = [_line("figure", "target", "measured ÷ floor", ""), "|---|---:|---:|---|"]
+    return lines + [
+        _line(judged.title, judged.wanted, judged.found, judged.verdict or "–")
+        for judged in judge_targets(results)
     ]
-    samples = [
-        {"workload": workload, "server": server, "round": number, **asdict(sample)}
-        for (workload, server), by_round in results.samples.items()
-        for number, sample in by_round.items()
-    ]
-    failures = [
-        {"workload": workload, "server": server, "reason": reason}
-        for (workload, server), reason in results.failures.items()
-    ]
-    return {"about": about, "ratios": cells, "samples": samples, "failures": failures}
 
 
-def _server_line(results: Results, rows: list[Row], name: str) -> str:
-    cells = []
-    for row in rows:
-        cell = results.cell(row, name)
-        if cell is None:
-            cells.append("-")
-        elif cell.least == cell.greatest:
-            cells.append(f"{cell.ratio:.2f}")
-        else:
-            cells.append(f"{cell.ratio:.2f} ({cell.least:.2f}-{cell.greatest:.2f})")
-    return _line(name, *cells)
+def _peers(results: Results) -> list[str]:
+    lines = [_line("row", "best of ours", "best peer", ""), "|---|---:|---:|---|"]
+    return lines + [
+        _line(judged.title, judged.found, judged.wanted, judged.verdict or "–")
+        for judged in judge_peers(results)
+    ]
+
+
+def _fairness(found: dict[str, Any] | None) -> list[str]:
+    if not found or "failed" in found:
+        return [f"Not measured: {(found or {}).get('failed', 'left out of this run')}."]
+    lines = [
+        _line("timer of 10 ms, late by (ms)", "p50", "p99", "most", "own p99", "others", ""),
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for name, late in found["lateness_ms"].items():
+        shown = [f"{late[key]:.1f}" for key in ("p50", "p99", "max", "own p99")]
+        lines.append(_line(name, *shown, f"{late['disturbed']:.0%}", _lateness_verdict(late)))
+    title = "100 connections, 10 texts a second each; answered after (ms)"
+    lines += [
+        "",
+        _line(title, "p50", "p99", "most", "unanswered", "the greedy one, per second", ""),
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for name, waits in found["latency_ms"].items():
+        shown = [f"{waits[key]:.1f}" for key in ("p50", "p99", "max")]
+        greedy = f"{waits['greedy_per_second']:,.0f}" if "greedy_per_second" in waits else "–"
+        lines.append(
+            _line(name, *shown, str(waits["unanswered"]), greedy, _answer_verdict(name, waits))
+        )
+    return lines
+
+
+def _lateness_verdict(late: dict[str, float]) -> str:
+    if late["p99"] <= LATENESS_MOST_MS:
+        return "holds"
+    if late["own p99"] <= LATENESS_MOST_MS:
+        return "falls short; holds without the time other programs had the core"
+    return "**falls short**: turns (receive, handlers, flush) hold the loop for longer"
+
+
+def _answer_verdict(name: str, waits: dict[str, float]) -> str:
+    if name.endswith("floor"):
+        return "for comparison"
+    if waits["unanswered"]:
+        return "**falls short**: texts stay unanswered"
+    return "holds" if waits["p99"] <= ANSWER_MOST_MS else "**falls short** of 20 ms"
+
+
+def _idle(found: dict[str, Any] | None) -> list[str]:
+    if not found or "failed" in found:
+        return [f"Not measured: {(found or {}).get('failed', 'left out of this run')}."]
+    shapes = list(found.values())
+
+    def row(title: str, key: str, form: str, factor: float = 1.0) -> str:
+        return _line(title, *(format(shape[key] * factor, form) for shape in shapes))
+
+    pings = [f"{shape['pings'] / shape['seconds']:,.0f}" for shape in shapes]
+    return [
+        _line("", *found),
+        _rule(len(shapes)),
+        row("connections in one process", "connections", ",.0f"),
+        row("memory per connection, B", "bytes_per_connection", ",.0f"),
+        row("CPU per handshake, us", "handshake_cpu_us", ".0f"),
+        _line("keepalive pings per second", *pings),
+        row("CPU while idle, share of a core", "cpu_share", ".2%"),
+        row("a broadcast to all, until the last has it, ms", "broadcast_s", ",.0f", 1e3),
+        row("CPU of that broadcast, ms", "broadcast_cpu_s", ",.0f", 1e3),
+    ]
+
+
+def _missing(results: Results) -> list[str]:
+    titles = {row.workload: row.title for row in reversed(ROWS)}
+    found = [
+        f"- {server}{f', {titles[workload]}' if workload else ''}: {_plain(reason)}"
+        for (workload, server), reason in sorted(results.failures.items())
+    ]
+    return found or ["Everything was measured."]
+
+
+def _plain(reason: str) -> str:
+    """A reason as one line that cannot break the page."""
+    return " ".join(reason.split()).replace("|", "/").replace("<", "‹")[:200]
 
 
 def _amount(figure: float | None, unit: str) -> str:
     if figure is None:
-        return "-"
+        return "–"
     if unit == "B":
         return f"{figure:,.0f} B"
     return f"{figure:.3g} us" if figure < 1000 else f"{figure:,.0f} us"
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {version}" for name, version in value.items())
-    return str(value)
-
-
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|---|" + "---:|" * columns
+
+
+if __name__ == "__main__":
+    from bench.pages import LATEST, read, write_pages
+
+    write_pages(read(LATEST))
