@@ -60,7 +60,7 @@ endif
 check-architecture: setup
 	$(BIN)/python -m pytest -q tests/architecture
 
-test: setup test-rust test-other-pythons test-python ## the crates, then everything else over both engines
+test: setup test-rust test-other-pythons test-twins test-python ## the crates, then everything else over both engines
 
 test-rust: setup
 ifneq ($(HAS_CARGO),)
@@ -75,6 +75,10 @@ test-python: setup
 # The unit tests only; everything under every Python is test-pythons.
 test-other-pythons: setup
 	@tools/test-pythons --quiet tests/wynd
+
+# The same tests over the Python twins of the native classes.
+test-twins: setup
+	$(BIN)/python -m pytest -q -p tests.plain_twins tests/wynd tests/contracts
 
 test-portable: setup ## the Python tests over the portable engine only
 	$(BIN)/python -m pytest --engine portable

@@ -11,8 +11,6 @@ import os
 import pytest
 from hypothesis import settings
 
-from wynd import dispatch
-
 ENGINES = ("native", "portable")
 NATIVE_IS_BUILT = importlib.util.find_spec("wynd._engine") is not None
 NATIVE_IS_REQUIRED = os.environ.get("WYND_REQUIRE_NATIVE") == "1"
@@ -27,16 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     group = parser.getgroup("wynd")
     group.addoption("--nightly", action="store_true", help="also run the tests marked nightly")
-    group.addoption(
-        "--plain-steps", action="store_true", help="leave no handler call to the native engine"
-    )
     group.addoption("--engine", choices=ENGINES, help="run over this engine only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the Hypothesis profile: HYPOTHESIS_PROFILE, else nightly or dev."""
-    if config.getoption("--plain-steps"):
-        dispatch.USE_QUICK_PATH = False
     default = "nightly" if config.getoption("--nightly") else "dev"
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", default))
 

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, final
 
+from typing_extensions import disjoint_base
+
 from wynd.engines.base import Prepared, QuickPath
 from wynd.limits import Limits
-from wynd.registry import Registry
-from wynd.sent import Sent
 
 __all__ = [
     "BinaryMessage",
     "ClientProtocol",
+    "Completed",
     "Engine",
     "Frame",
     "HandleBase",
+    "LaneBase",
     "ServerProtocol",
     "Stepper",
     "TextMessage",
@@ -60,10 +62,36 @@ class BinaryMessage:
     def __bytes__(self) -> bytes: ...
     def __reduce__(self) -> NoReturn: ...
 
+class Completed:
+    """What a `Sent` that is done with None is built on; see `wynd.sent`."""
+
+    def __await__(self) -> Any:
+        """Return an iterator that is exhausted."""
+
+@disjoint_base
+class LaneBase:
+    """What `ConnectionLane` is built on; see `wynd.lane`."""
+
+    def __new__(cls, handle: Any, context: Any, handlers: Any, *_others: Any) -> LaneBase: ...
+    @property
+    def handle(self) -> Any:
+        """The connection's handle."""
+
+    @property
+    def context(self) -> Any:
+        """What its handlers run in."""
+
+    handlers: Any
+    task: Any
+    queue: Any
+    busy: int
+    opening: bool
+
+@disjoint_base
 class HandleBase:
     """What `ConnectionHandle` is built on; see `wynd.sending`."""
 
-    def __new__(cls, registry: Registry, key: int, *_others: Any) -> HandleBase: ...
+    def __new__(cls, registry: Any, key: int, *_others: Any) -> HandleBase: ...
     @property
     def _key(self) -> int:
         """The engine's name for the connection."""
@@ -75,10 +103,10 @@ class HandleBase:
     def _refuse_messages(self) -> None:
         """Refuse sends from now on."""
 
-    def send_text(self, message: str | Prepared) -> Sent[None]:
+    def send_text(self, message: str | Prepared) -> Any:
         """Send one text message; see `wynd.sending`."""
 
-    def send_binary(self, message: bytes | bytearray | memoryview | Prepared) -> Sent[None]:
+    def send_binary(self, message: bytes | bytearray | memoryview | Prepared) -> Any:
         """Send one binary message; see `wynd.sending`."""
 
 @final

@@ -60,9 +60,10 @@ def check_handler(kind: str, function: Callable[..., Any], *shapes: tuple[str, .
     Raises:
         TypeError: not callable, or it takes none of the shapes.
     """
-    for shape in shapes if type(function) is FunctionType and not function.__dict__ else ():
-        if _takes(function, len(shape)):
-            return Handler(function, len(shape), is_async_function(function))
+    if type(function) is FunctionType and not function.__dict__:
+        for shape in shapes:
+            if _takes(function, len(shape)):
+                return Handler(function, len(shape), is_async_function(function))
     forms = " or ".join(f"({', '.join(shape)})" for shape in shapes)
     if not callable(function):
         raise TypeError(f"{kind} needs a function that takes {forms}, not {function!r}")

@@ -197,6 +197,7 @@ class Dispatcher:
             log.info("connection %d open from %s", handle.id, handle.addr)
         chain = self.registrations.middleware
         if chain:
+            assert lane.connection is not None  # dropped only after the close
             enter = run_chain(chain, lane.connection, handle, partial(self._connect, lane))
             self._drive(lane, self._open(lane, enter), None)
         else:

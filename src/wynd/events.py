@@ -79,7 +79,8 @@ class BinaryMessage(_Event):
         return f"BinaryMessage({self.data!r})"
 
 
-PlainTextMessage, PlainBinaryMessage = TextMessage, BinaryMessage
+PlainTextMessage: type[TextMessage] = TextMessage
+PlainBinaryMessage: type[BinaryMessage] = BinaryMessage
 if not TYPE_CHECKING:
     with suppress(ImportError):  # a machine without the native module uses the twins
         from wynd._engine import BinaryMessage, TextMessage

@@ -68,7 +68,7 @@ class LaneBase:
         return made
 
 
-PlainLaneBase = LaneBase
+PlainLaneBase: type[LaneBase] = LaneBase
 if not TYPE_CHECKING:
     with suppress(ImportError):  # a machine without the native module uses the twin
         from wynd._engine import LaneBase
@@ -101,9 +101,9 @@ class ConnectionLane(LaneBase):
         self._dispatcher = dispatcher
         self._owns_handlers = False
         self.connection: Connection | None = Connection(handle, self)
-        self.entered = False
+        self.entered: bool = False
         """The middleware let the connection through: `on_close` will run."""
-        self.paused = False
+        self.paused: bool = False
         self.resident: Resident | None = None
         self.tasks: set[asyncio.Task[Any]] | None = None
         """Handlers in tasks of their own: `concurrency` above 1, or stepping impossible."""
@@ -116,7 +116,7 @@ class ConnectionLane(LaneBase):
     def keep_resident(self, resident: Resident | None) -> None:
         """Use `resident` from now on, or none."""
         self.resident = resident
-        self.task = None if resident is None else resident.task
+        self.task: asyncio.Task[None] | None = None if resident is None else resident.task
 
     def interrupted(self) -> None:
         """Note that the resident task is of no more use; a new one is made when it is needed."""
@@ -133,7 +133,7 @@ class ConnectionLane(LaneBase):
         """Return this connection's own record; the application's is copied at the first call."""
         if not self._owns_handlers:
             self._owns_handlers = True
-            self.handlers = self.handlers.copy()
+            self.handlers: Handlers = self.handlers.copy()
         self._dispatcher.lanes_changed()
         return self.handlers
 

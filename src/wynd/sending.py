@@ -62,7 +62,7 @@ class HandleBase:
         raise NotImplementedError
 
 
-PlainHandleBase = HandleBase
+PlainHandleBase: type[HandleBase] = HandleBase
 if not TYPE_CHECKING:
     with suppress(ImportError):  # a machine without the native module uses the twin
         from wynd._engine import HandleBase

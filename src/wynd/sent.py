@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterator
+    from typing import Never
 
 __all__ = ["Sent"]
 
@@ -110,7 +111,7 @@ class _PlainCompleted:
     __slots__ = ()
 
     # An exhausted iterator is enough for `await`, and its maker is no Python function.
-    __await__ = staticmethod(().__iter__)
+    __await__: Callable[[], Iterator[Never]] = staticmethod(().__iter__)
 
 
 if TYPE_CHECKING:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["CAN_STEP", "CURRENT_TASKS", "Resident", "start_task"]
 
 try:
-    from asyncio.tasks import _current_tasks, _enter_task, _leave_task
+    from asyncio.tasks import _enter_task, _leave_task
 
     CAN_STEP = sys.version_info < (3, 14)  # 3.14 keeps the current task in the thread state
 except ImportError:  # pragma: no cover - a Python without them runs the plain twin
     CAN_STEP = False
 
-CURRENT_TASKS: dict[Any, Any] | None = _current_tasks if CAN_STEP else None
+CURRENT_TASKS: dict[Any, Any] | None = getattr(asyncio.tasks, "_current_tasks", None)
 """What the two work on, by loop: the native step enters and leaves tasks by itself."""
 
 Ended = Callable[[BaseException | None], None]

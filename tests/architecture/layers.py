@@ -21,9 +21,10 @@ _PORTABLE_PARTS = (
 )
 _ENGINES = ("wynd.engines.base", "wynd.engines.native", "wynd.engines.asgi")
 _TO_ROOMS = (*_LEAVES, "wynd.sent", "wynd.registry", "wynd.engines.base", "wynd.brokers.base")
-_TO_HANDLE = (*_TO_ROOMS, "wynd.rooms")
+_TO_HANDLE = (*_TO_ROOMS, "wynd.rooms", "wynd.sending")
 _TO_CONNECTION = (*_TO_HANDLE, "wynd.handle")
-_TO_DISPATCH = (*_TO_CONNECTION, "wynd.connection", "wynd.stepping")
+_TO_LANE = (*_TO_CONNECTION, "wynd.connection", "wynd.stepping")
+_TO_DISPATCH = (*_TO_LANE, "wynd.lane")
 _TO_APP = (
     *_TO_DISPATCH,
     "wynd.middleware",
@@ -45,7 +46,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "wynd.events": ("wynd.codes", "wynd.errors", "wynd._engine"),
     "wynd.request": ("wynd.codes", "wynd.errors"),
     # coroutines and awaitables: they know the loop, nothing of ours
-    "wynd.sent": (),
+    "wynd.sent": ("wynd._engine",),
     "wynd.stepping": (),
     # interfaces
     "wynd.engines.base": _LEAVES,
@@ -89,9 +90,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # what handlers see, from left to right
     "wynd.registry": (*_LEAVES, "wynd.engines.base"),
     "wynd.rooms": _TO_ROOMS,
-    "wynd.handle": (*_TO_HANDLE, "wynd._engine"),
+    "wynd.sending": (*_TO_ROOMS, "wynd._engine"),
+    "wynd.handle": _TO_HANDLE,
     "wynd.connection": _TO_CONNECTION,
-    "wynd.middleware": _TO_DISPATCH,
+    "wynd.middleware": (*_TO_CONNECTION, "wynd.connection"),
+    "wynd.lane": (*_TO_LANE, "wynd._engine"),
     "wynd.dispatch": (*_TO_DISPATCH, "wynd.middleware"),
     # parts of `app`: arguments and sequences, without the object itself
     "wynd.listening": (*_LEAVES, "wynd.engines.base"),
@@ -145,6 +148,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 # Upward, but under TYPE_CHECKING only: nothing is imported when the program runs.
 TYPE_ONLY: dict[tuple[str, str], str] = {
     ("wynd.events", "wynd.handle"): "an event carries the handle of its connection",
+    ("wynd.lane", "wynd.dispatch"): "a lane tells its dispatcher what happened to it",
     ("wynd.registry", "wynd.handle"): "the registry is a mapping from key to handle",
 }
 
@@ -164,6 +168,7 @@ BANNED: dict[str, tuple[str, ...]] = {
 
 # Packages of the index a layer may import; layers without a row may import none.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "wynd._engine": ("typing_extensions",),  # of the stub: type checkers bring it along
     "wynd.engines.asgi": ("uvicorn", "wsproto", "starlette"),
     "wynd.engines.hosting": ("uvicorn",),
     "wynd.brokers.redis": ("redis",),
