@@ -12,8 +12,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use wynd_engine::{
-    ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork, PublishOptions, Shard, SocketKind,
-    Waker,
+    ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork, PublishOptions, Shard,
+    SocketKind, Waker,
 };
 
 use crate::batch::{tell_failure, Receiver, Taken, RECEIVERS};

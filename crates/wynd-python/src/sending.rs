@@ -41,12 +41,7 @@ pub struct HandleBase {
 impl HandleBase {
     /// Queues a message; `None` if that is not the common case and nothing was done.
     #[inline]
-    fn quick<'py>(
-        &self,
-        py: Python<'py>,
-        kind: MessageKind,
-        payload: &[u8],
-    ) -> PyResult<Option<i64>> {
+    fn quick(&self, py: Python<'_>, kind: MessageKind, payload: &[u8]) -> PyResult<Option<i64>> {
         if !self.takes_messages.load(Ordering::Relaxed) {
             return Ok(None);
         }
@@ -60,7 +55,10 @@ impl HandleBase {
     }
 
     fn is_common(&self, unsent: i64) -> bool {
-        let on_loop = self.engine.as_ref().is_some_and(|engine| engine.get().is_on_loop());
+        let on_loop = self
+            .engine
+            .as_ref()
+            .is_some_and(|engine| engine.get().is_on_loop());
         (0..self.soft).contains(&unsent) && on_loop
     }
 }
@@ -125,10 +123,9 @@ impl HandleBase {
         let queued = match message.cast::<PyString>() {
             // A str with a lone surrogate is refused by the plain way.
             Ok(text) => match text.to_str() {
-                Ok(text) => {
-                    slf.get()
-                        .quick(slf.py(), MessageKind::Text, text.as_bytes())?
-                }
+                Ok(text) => slf
+                    .get()
+                    .quick(slf.py(), MessageKind::Text, text.as_bytes())?,
                 Err(_) => None,
             },
             Err(_) => None,

@@ -281,11 +281,7 @@ impl<'a, 'py> Steps<'a, 'py> {
     }
 
     /// Deals with what a handler returned or raised, if it has not simply finished.
-    fn go_on(
-        &mut self,
-        event: Bound<'py, PyAny>,
-        called: PyResult<Outcome<'py>>,
-    ) -> PyResult<()> {
+    fn go_on(&mut self, event: Bound<'py, PyAny>, called: PyResult<Outcome<'py>>) -> PyResult<()> {
         let Some(run) = &self.run else {
             return Ok(());
         };
