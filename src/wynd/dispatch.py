@@ -534,8 +534,10 @@ class Dispatcher:
             lane.deadline.cancel()
             lane.deadline = None
         handlers = lane.handlers.close if lane.entered else ()
-        coroutine = self._end(lane, handlers, event)
-        self._drive(lane, coroutine, event)
+        if handlers:
+            self._drive(lane, self._end(lane, handlers, event), event)
+        else:
+            self._forget(lane)
 
     async def _end(
         self, lane: ConnectionLane, handlers: tuple[Handler, ...], event: CloseEvent
@@ -543,15 +545,19 @@ class Dispatcher:
         try:
             await self._call_each(lane, handlers, event)
         finally:
-            # Break the cycle connection → handlers → closures → connection at once.
-            lane.handlers = _NO_HANDLERS
-            lane.connection = None
-            if lane.resident is not None:
-                self._loop.call_soon(lane.resident.release)
-                lane.keep_resident(None)
-            self._ending.discard(lane)
-            if self._quiet is not None and self.quiet() and not self._quiet.done():
-                self._quiet.set_result(None)
+            self._forget(lane)
+
+    def _forget(self, lane: ConnectionLane) -> None:
+        """Let go of a lane whose last handler has run."""
+        # Break the cycle connection → handlers → closures → connection at once.
+        lane.handlers = _NO_HANDLERS
+        lane.connection = None
+        if lane.resident is not None:
+            self._loop.call_soon(lane.resident.release)
+            lane.keep_resident(None)
+        self._ending.discard(lane)
+        if self._quiet is not None and self.quiet() and not self._quiet.done():
+            self._quiet.set_result(None)
 
     # Errors
 

@@ -277,18 +277,21 @@ class ConnectionHandle(HandleBase):
             self._state = ConnState.CLOSING
             self._refuse_messages()
 
+    def _fail_waiting(self, error: ConnectionClosed) -> None:
+        drain, self._drain = self._drain, None
+        if drain is not None:
+            drain.fail(error)
+        pings, self._pings = self._pings, None
+        for waiting, _, timer in (pings or {}).values():
+            timer.cancel()
+            waiting.fail(error)
+
     def _note_closed(self, sent: int | None, received: int | None) -> None:
         self._close_codes = (sent, received)
         self._state = ConnState.CLOSED
         self._refuse_messages()
         self._registry.by_id.pop(self._id, None)
-        error = ConnectionClosed(sent, received)
-        drain, self._drain = self._drain, None
-        if drain is not None:
-            drain.fail(error)
-        for waiting, _, timer in (self._pings or {}).values():
-            timer.cancel()
-            waiting.fail(error)
-        self._pings = None
+        if self._drain is not None or self._pings:
+            self._fail_waiting(ConnectionClosed(sent, received))
         if self._closed is not None:
             self._closed.resolve(None)
