@@ -167,11 +167,16 @@ impl<N: Network> Shard<N> {
     }
 
     /// Whether a socket lies in the half of the head-room that refusals may not use either.
-    fn is_head_room_used(&self, socket: &N::Socket) -> bool {
+    ///
+    /// The process's limit is asked for again only where the one known so far would say yes.
+    fn is_head_room_used(&mut self, socket: &N::Socket) -> bool {
         let kept = self.config.descriptors_reserved / 2;
-        self.network
-            .descriptors_max()
-            .is_some_and(|max| self.network.descriptor(socket) >= max.saturating_sub(kept).max(1))
+        let number = self.network.descriptor(socket);
+        let is_used = |max: usize| number >= max.saturating_sub(kept).max(1);
+        if is_used(self.descriptors_max) {
+            self.descriptors_max = self.network.descriptors_max().unwrap_or(usize::MAX);
+        }
+        is_used(self.descriptors_max)
     }
 
     /// Stops listening for a while: no descriptors are left, and trying again at once would spin.

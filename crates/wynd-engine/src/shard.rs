@@ -58,6 +58,8 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) conns: Slots<Conn<N::Socket>>,
     /// Connections that were refused when they were accepted and linger; no cap counts them.
     pub(crate) lingering: usize,
+    /// As the process's limit was when last asked for.
+    pub(crate) descriptors_max: usize,
     /// Slots of open connections, in no order: the members of no room and of all.
     pub(crate) lobby: Vec<u32>,
     /// Connections told by `Opened` and not yet by `Closed`.
@@ -109,6 +111,7 @@ impl<N: Network> Shard<N> {
             draw: Draw::new(seed),
             conns: Slots::new(),
             lingering: 0,
+            descriptors_max: descriptors,
             lobby: Vec::new(),
             opened: 0,
             rooms: Rooms::default(),

@@ -119,10 +119,7 @@ fn test_a_refusal_lingers_until_the_peer_has_read_it_and_parses_nothing_more() {
     let answer = answer(&harness, socket);
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("Connection: close\r\n"), "{answer}");
-    assert_eq!(
-        harness.network.calls(socket).last(),
-        Some(&Call::ShutdownWrite)
-    );
+    assert!(harness.network.calls(socket).contains(&Call::ShutdownWrite));
     harness.network.write(socket, REQUEST.as_bytes());
     assert_eq!(harness.settle(), []);
     assert_eq!(harness.shard.sockets(), 1);

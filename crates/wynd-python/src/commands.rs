@@ -236,13 +236,20 @@ impl Commands {
     }
 }
 
+/// How far the shard is, and who waits for it: a wake-up costs a system call, so none without need.
+#[derive(Default)]
+struct Progress {
+    /// How often what was taken has been applied; a step behind `Commands::taken` meanwhile.
+    applied: u64,
+    waiting: usize,
+}
+
 /// `Commands` behind its mutex, and what can be said of it without locking.
 #[derive(Default)]
 pub(crate) struct Outbound {
     commands: Mutex<Commands>,
     is_long: AtomicBool,
-    /// How often what was taken has been applied; a step behind `Commands::taken` meanwhile.
-    applied: Mutex<u64>,
+    progress: Mutex<Progress>,
     has_applied: Condvar,
 }
 
@@ -282,25 +289,40 @@ impl Outbound {
 
     /// Says that what was taken has been applied and sent.
     pub(crate) fn note_applied(&self) {
-        *self.applied.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.has_applied.notify_all();
+        self.advance(|applied| applied + 1);
     }
 
     /// Says so after a panic in between.
     pub(crate) fn catch_up(&self) {
         let taken = self.lock().taken;
-        *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = taken;
-        self.has_applied.notify_all();
+        self.advance(|_| taken);
+    }
+
+    fn advance(&self, step: impl FnOnce(u64) -> u64) {
+        let mut progress = self.progress();
+        progress.applied = step(progress.applied);
+        if progress.waiting > 0 {
+            self.has_applied.notify_all();
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until what `push` queued has been applied; false if the loop takes too long. Call it
     /// detached, on another thread than the loop's.
     pub(crate) fn wait_applied(&self, taken: u64) -> bool {
-        let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress();
+        progress.waiting += 1;
         let waited = self
             .has_applied
-            .wait_timeout_while(applied, LOOP_WAIT_MAX, |applied| *applied <= taken);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+            .wait_timeout_while(progress, LOOP_WAIT_MAX, |progress| {
+                progress.applied <= taken
+            });
+        let (mut progress, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        progress.waiting -= 1;
+        !result.timed_out()
     }
 
     /// Whether something waits.
