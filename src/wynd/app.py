@@ -25,6 +25,7 @@ from wynd.registry import Registry
 from wynd.request import Origins
 from wynd.rooms import Audience
 from wynd.stopping import StopSignals, close_all, retry_bounds
+from wynd.watching import LoopWatch
 
 if TYPE_CHECKING:
     import socket
@@ -109,6 +110,7 @@ class Wynd:
         self._engine: Engine | None = None
         self._registry: Registry | None = None
         self._dispatcher: Dispatcher | None = None
+        self._watch: LoopWatch | None = None
         self._addresses: dict[int, tuple[Address, ...]] = {}
         self._listeners = 0
         self._stopping: asyncio.Task[None] | None = None
@@ -416,6 +418,7 @@ class Wynd:
         )
         engine.start(loop, self._dispatcher)
         self._engine, self._registry = engine, registry
+        self._watch = LoopWatch(loop)
         self._stopped = loop.create_future()
         return engine
 
@@ -552,7 +555,9 @@ class Wynd:
             async with asyncio.timeout(self._limits.close_timeout_s):
                 await dispatcher.wait_quiet()
         await dispatcher.stop()
-        self._engine = self._registry = self._dispatcher = None
+        if self._watch is not None:
+            self._watch.stop()
+        self._watch = self._engine = self._registry = self._dispatcher = None
         self._addresses.clear()
         for number in tuple(self._registrations.request):
             if number > 0:

@@ -31,6 +31,7 @@ _TO_APP = (
     "wynd.dispatch",
     "wynd.listening",
     "wynd.stopping",
+    "wynd.watching",
     "wynd.metrics",
     "wynd.brokers.memory",
     "wynd.brokers.redis",
@@ -98,6 +99,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "wynd.dispatch": (*_TO_DISPATCH, "wynd.middleware"),
     # parts of `app`: arguments and sequences, without the object itself
     "wynd.listening": (*_LEAVES, "wynd.engines.base"),
+    "wynd.watching": (),
     "wynd.stopping": (*_LEAVES, "wynd.engines.base"),
     "wynd.app": _TO_APP,
     "wynd.__init__": (*_TO_APP, "wynd.app"),
