@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopWatch", "name_blocker"]
 
-log = logging.getLogger("wynd.loop")
+log: logging.Logger = logging.getLogger("wynd.loop")
 
 BLOCKED_S = 0.1
 """A loop that gives no sign for so long is blocked."""
