@@ -19,6 +19,7 @@ fn judged(head: &[u8]) -> Result<Judged, Refusal> {
         origins: &Origins::SameHost,
         subprotocols: &spoken,
         secure: false,
+        deflate: Some(wynd_protocol::DeflateParameters::SHARED),
     };
     judge(head, &HeadLimits::default(), &policy)
 }
@@ -46,7 +47,7 @@ proptest! {
     #[test]
     fn arbitrary_heads_are_judged_without_a_panic(head in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = judged(&head);
-        let _ = judge_response(&head, &HeadLimits::default(), &[0; 16], &[]);
+        let _ = judge_response(&head, &HeadLimits::default(), &[0; 16], &[], None);
         let _ = HeadScanner::default().find_end(&head, &HeadLimits::default());
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wynd.errors import HandlerError
+    from wynd.compression import Compression
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Request, Response
 
@@ -141,6 +142,8 @@ class EngineStatistics:
     """Close code the application saw → how often."""
     messages_received: int = 0
     messages_sent: int = 0
+    messages_deflated: int = 0
+    """How often a message was compressed; a broadcast counts once for all who share that form."""
     bytes_received: int = 0
     bytes_sent: int = 0
     outbox_bytes: int = 0
@@ -208,9 +211,16 @@ class Engine(ABC):
     name: str
     """"native" or "portable"."""
 
-    def __init__(self, limits: Limits, origins: Origins, subprotocols: Sequence[str]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        origins: Origins,
+        subprotocols: Sequence[str],
+        compression: Compression | None = None,
+    ) -> None:
         self.limits = limits
         self.origins = origins
+        self.compression = compression
         self.subprotocols: tuple[str, ...] = tuple(subprotocols)
 
     @abstractmethod
