@@ -212,7 +212,7 @@ class ServerProtocol:
     """The server's end of RFC 6455 without a socket, after the handshake. Any thread.
 
     `extensions` is what a client offered of permessage-deflate; what a server agrees to that keeps
-    contexts holds from then on.
+    contexts holds from then on. `level` is that of the compressor.
 
     Raises:
         ValueError: an offer that cannot be agreed to.
@@ -224,6 +224,7 @@ class ServerProtocol:
         message_bytes_max: int = 1_048_576,
         message_fragments_max: int = 16_384,
         extensions: str | None = None,
+        level: int = 6,
     ) -> ServerProtocol: ...
     def receive_data(self, data: bytes) -> list[tuple[Any, ...]]:
         """Decode what arrived; return its events in order.

@@ -171,11 +171,12 @@ impl ServerProtocol {
 #[pymethods]
 impl ServerProtocol {
     #[new]
-    #[pyo3(signature = (*, message_bytes_max=1_048_576, message_fragments_max=16_384, extensions=None))]
+    #[pyo3(signature = (*, message_bytes_max=1_048_576, message_fragments_max=16_384, extensions=None, level=LEVEL))]
     fn new(
         message_bytes_max: usize,
         message_fragments_max: u32,
         extensions: Option<&str>,
+        level: u8,
     ) -> PyResult<Self> {
         let mut end = End::new(Role::Server, message_bytes_max, message_fragments_max);
         if let Some(field) = extensions {
@@ -185,7 +186,7 @@ impl ServerProtocol {
                 .ok_or_else(|| PyValueError::new_err(format!("cannot agree to {field:?}")))?;
             let inflaters = Inflaters::default();
             end.connection
-                .enable_deflate(agreement.parameters, LEVEL, inflaters);
+                .enable_deflate(agreement.parameters, level, inflaters);
         }
         Ok(Self(Mutex::new(end)))
     }
