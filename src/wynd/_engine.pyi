@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
-from wynd.engines.base import Prepared
 from wynd.compression import Compression
+from wynd.engines.base import Prepared
 from wynd.limits import Limits
 
 __all__ = [

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wynd.codes import check_close
-from wynd.compression import Compression
+from wynd.compression import Compression, compression_of
 from wynd.connection import check_handler
 from wynd.dispatch import Dispatcher, Registrations
 from wynd.engines.base import EngineStatistics, Policy
@@ -66,7 +66,7 @@ class Wynd:
         subprotocols: those this server speaks; the first of the client's list that is among them
             is agreed on.
         compression: "off"; "shared" compresses each message on its own, a broadcast once for all;
-            "dedicated" keeps a context per connection, some 430 KiB each; or a `Compression`.
+            "dedicated" keeps a context per connection, up to 390 KiB each; or a `Compression`.
         concurrency: how many handlers of one connection may run at a time; 1 keeps the order.
         on_handler_error: "keep" the connection after a handler raised, or "close" it with 1011.
 
@@ -103,7 +103,7 @@ class Wynd:
         self._subprotocols = tuple(subprotocols)
         for name in self._subprotocols:
             _check_subprotocol(name)
-        self._compression = Compression.parse(compression)
+        self._compression = compression_of(compression)
         self._concurrency = concurrency
         self._on_handler_error: Literal["keep", "close"] = on_handler_error
         self._engine_choice = engine

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Compression"]
+__all__ = ["Compression", "compression_of"]
 
 _MODES = ("shared", "dedicated")
 _WINDOW_BITS_MIN = 9  # zlib has no window of 256 bytes
@@ -22,7 +22,7 @@ class Compression:
 
     "shared" keeps nothing between messages: an idle connection costs no memory, and a broadcast is
     compressed once for all members. "dedicated" lets both sides refer to earlier messages: short,
-    similar messages become smaller, each connection keeps some 430 KiB, and a broadcast is
+    similar messages become smaller, each connection keeps up to 390 KiB, and a broadcast is
     compressed once per member.
 
     Raises:
@@ -49,28 +49,26 @@ class Compression:
             if self.mode == "shared" and getattr(self, name) != _WINDOW_BITS_MAX:
                 raise ValueError(f'{name} needs mode="dedicated": "shared" keeps no window')
 
-    @classmethod
-    def parse(cls, given: object) -> Compression | None:
-        """Return what `Wynd(compression=...)` means; None is off.
 
-        Raises:
-            TypeError: neither a str nor a Compression.
-            ValueError: an unknown name.
-        """
-        match given:
-            case None | "off":
-                return None
-            case "shared":
-                return cls(mode="shared")
-            case "dedicated":
-                return cls(mode="dedicated")
-            case Compression():
-                return given
-            case str():
-                raise ValueError(
-                    f'compression must be "off", "shared" or "dedicated", not {given!r}'
-                )
-        raise TypeError(f"compression must be a str or a Compression, not {type(given).__name__}")
+def compression_of(given: object) -> Compression | None:
+    """Return what `Wynd(compression=...)` means; None is off.
+
+    Raises:
+        TypeError: neither a str nor a Compression.
+        ValueError: an unknown name.
+    """
+    match given:
+        case None | "off":
+            return None
+        case "shared":
+            return Compression(mode="shared")
+        case "dedicated":
+            return Compression(mode="dedicated")
+        case Compression():
+            return given
+        case str():
+            raise ValueError(f'compression must be "off", "shared" or "dedicated", not {given!r}')
+    raise TypeError(f"compression must be a str or a Compression, not {type(given).__name__}")
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:

@@ -111,7 +111,7 @@ class Client(ABC):
     def __init__(self) -> None:
         self.subprotocol: str | None = None
         """The agreed subprotocol."""
-        self.is_compressed = False
+        self.is_compressed: bool = False
         """Whether permessage-deflate was agreed on."""
         self.close_code: int | None = None
         """What the server's close frame said; 1005 without a code, 1006 without a frame."""
@@ -244,7 +244,7 @@ class SocketClient(Client):
                 self._sock.close()
                 raise Refused(status, rest)
         self.subprotocol: str | None = self._protocol.handshake_response(head + b"\r\n\r\n")
-        self.is_compressed = self._protocol.compressed
+        self.is_compressed: bool = self._protocol.compressed
         self._take(rest)
         self._watch()
 

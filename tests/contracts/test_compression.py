@@ -76,20 +76,19 @@ async def test_messages_come_back_under_every_offer(mode: str, offer: dict[str, 
 
 
 async def test_compression_is_off_unless_asked_for(engine: EngineName) -> None:
-    async with serving(echo(engine)) as port:
-        async with connect(port, compression="deflate") as client:
-            assert agreed(client) is None
-            await client.send(WORDS)
-            assert await client.recv() == WORDS
+    async with serving(echo(engine)) as port, connect(port, compression="deflate") as client:
+        assert agreed(client) is None
+        await client.send(WORDS)
+        assert await client.recv() == WORDS
 
 
 async def test_the_portable_engine_leaves_it_to_the_host(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wynd")
-    async with serving(echo("portable", compression="shared")) as port:
-        async with connect(port, compression="deflate") as client:
-            assert agreed(client) is None
-            await client.send(WORDS)
-            assert await client.recv() == WORDS
+    wynd = echo("portable", compression="shared")
+    async with serving(wynd) as port, connect(port, compression="deflate") as client:
+        assert agreed(client) is None
+        await client.send(WORDS)
+        assert await client.recv() == WORDS
     said = [line for line in caplog.messages if "compression" in line]
     assert said == [
         "portable engine: the host server decides about compression; listen() declines it"
@@ -97,9 +96,7 @@ async def test_the_portable_engine_leaves_it_to_the_host(caplog: pytest.LogCaptu
 
 
 async def test_the_answer_says_what_holds() -> None:
-    dedicated = Compression(
-        mode="dedicated", server_max_window_bits=11, client_max_window_bits=10
-    )
+    dedicated = Compression(mode="dedicated", server_max_window_bits=11, client_max_window_bits=10)
     none = "server_no_context_takeover; client_no_context_takeover"
     for compression, answer in [
         ("shared", f"permessage-deflate; {none}"),
@@ -192,13 +189,12 @@ async def test_rsv1_without_agreement_is_1002(engine: EngineName) -> None:
 
 async def test_the_limit_counts_inflated_bytes() -> None:
     limits = Limits(message_bytes_max=10_000)
-    async with serving(echo(compression="shared", limits=limits)) as port:
-        async with await RawPeer.connect(port, deflates=True) as peer:
-            frame = Frame(Opcode.BINARY, deflated(bytes(10_000)), rsv1=True)
+    wynd = echo(compression="shared", limits=limits)
+    async with serving(wynd) as port, await RawPeer.connect(port, deflates=True) as peer:
+        for size in (10_000, 10_001):
+            frame = Frame(Opcode.BINARY, deflated(bytes(size)), rsv1=True)
             await peer.send_bytes(wire(frame))
-            frame = Frame(Opcode.BINARY, deflated(bytes(10_001)), rsv1=True)
-            await peer.send_bytes(wire(frame))
-            messages, close = await peer.drain()
+        messages, close = await peer.drain()
     assert messages == [bytes(10_000)]
     assert close is not None
     assert (close.code, close.reason) == (1009, "Message too big.")

@@ -1,4 +1,4 @@
-"""An echo server on the native engine: `echo_server.py COMPRESSION`. Prints its port, then serves."""
+"""An echo server on the native engine: `echo_server.py COMPRESSION`. Writes its port, serves."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def echo(message: TextMessage, handle: ConnectionHandle) -> None:
     handle.send_text(message.data)
 
 
-def print_port() -> None:
+def write_port() -> None:
     address = wynd.addresses[0]
-    print(address[1])
+    sys.stdout.write(f"{address[1]}\n")
 
 
-wynd.run(0, print_port, host="127.0.0.1")
+wynd.run(0, write_port, host="127.0.0.1")

@@ -45,6 +45,11 @@ def memory_of(pid: int, field: str) -> int:
     raise AssertionError(field)
 
 
+def begin_new_peak(pid: int) -> None:
+    """Make `VmHWM` count from now on."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 @contextlib.asynccontextmanager
 async def running(compression: str) -> AsyncIterator[tuple[int, int]]:
     """Run the server; give its process and port."""
@@ -119,7 +124,7 @@ async def test_bombs_are_refused_at_the_limit(compression: str, is_nightly: bool
         for _ in range(3):
             await explode(port, frame)  # warms up
         before = memory_of(pid, "VmRSS")
-        Path(f"/proc/{pid}/clear_refs").write_text("5")  # begins a new high-water mark
+        begin_new_peak(pid)
         await asyncio.gather(*(explode(port, frame) for _ in range(200 if is_nightly else 40)))
         growth = memory_of(pid, "VmHWM") - before
         assert growth <= MESSAGE_BYTES_MAX + 1 * MIB + NOISE_BYTES, growth
@@ -148,6 +153,6 @@ async def test_idle_connections_keep_memory_only_in_dedicated_mode() -> None:
     off, shared, dedicated = [
         await idle_bytes(compression) for compression in ("off", "shared", "dedicated")
     ]
-    print(f"bytes per idle connection: off {off}, shared {shared}, dedicated {dedicated}")
-    assert shared - off < 4 * KIB
-    assert 300 * KIB < dedicated - off < 500 * KIB
+    figures = f"bytes per idle connection: off {off}, shared {shared}, dedicated {dedicated}"
+    assert shared - off < 4 * KIB, figures
+    assert 250 * KIB < dedicated - off < 422 * KIB, figures  # 422 KiB are what the engine counts

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from wynd import Compression, Wynd
+from wynd.compression import compression_of
 
 
 def test_names_and_objects_mean_the_same() -> None:
@@ -18,7 +19,7 @@ def test_names_and_objects_mean_the_same() -> None:
         ("dedicated", Compression(mode="dedicated")),
         (dedicated, dedicated),
     ]:
-        assert Compression.parse(given) == expected
+        assert compression_of(given) == expected
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ impl ServerProtocol {
 #[pymethods]
 impl ServerProtocol {
     #[new]
-    #[pyo3(signature = (*, message_bytes_max=1_048_576, message_fragments_max=16_384, extensions=None, level=LEVEL))]
+    #[pyo3(signature = (*, message_bytes_max=1_048_576, message_fragments_max=16_384, extensions=None, level=6))]
     fn new(
         message_bytes_max: usize,
         message_fragments_max: u32,

@@ -24,10 +24,10 @@ from wynd.request import Accept, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
+    from wynd.compression import Compression
     from wynd.engines.base import Address, ListenerOptions, Sink
     from wynd.engines.hosting import Application
     from wynd.engines.peer import Event, Send
-    from wynd.compression import Compression
     from wynd.limits import Limits
     from wynd.request import Origins
 

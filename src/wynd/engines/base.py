@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from wynd.errors import HandlerError
     from wynd.compression import Compression
+    from wynd.errors import HandlerError
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Request, Response
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, Sink
     from wynd.compression import Compression
+    from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, Sink
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Response
 

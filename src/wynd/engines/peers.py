@@ -30,10 +30,10 @@ from wynd.engines.peer import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wynd.compression import Compression
     from wynd.engines.base import Opcode, Payload, Sink
     from wynd.engines.outbox import Frame
     from wynd.engines.peer import Peer, Send
-    from wynd.compression import Compression
     from wynd.limits import Limits
     from wynd.request import Origins
 
