@@ -89,7 +89,7 @@ proptest! {
         write_accept(&mut accept, &upgrade, None, &[(name.clone(), value.clone())]);
         let mut response = Vec::new();
         write_response(&mut response, 200, &[(&name, &value)], b"", true);
-        for (bytes, lines) in [(accept, 4), (response, 3)] {
+        for (bytes, lines) in [(accept, 5), (response, 3)] {
             let ends = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
             let feeds = bytes.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
             prop_assert_eq!(feeds, 2 * ends);
