@@ -1,7 +1,8 @@
-"""Our server for the benchmark: `ours.py PORT echo|fanout SHAPE ENGINE`.
+"""Our server for the benchmark: `ours.py PORT echo|fanout SHAPE ENGINE [uvloop] [COMPRESSION]`.
 
 SHAPE is "def", "async" (one handler for all connections) or "closures" (an `async def` handler
-per connection, registered in `on_connection`). Limits and keepalive are at their defaults.
+per connection, registered in `on_connection`). COMPRESSION is "shared" or "dedicated". Limits and
+keepalive are at their defaults.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 from wynd import Connection, ConnectionHandle, Limits, TextMessage, Wynd
 
 
-def application(mode: str, shape: str, engine: Any) -> Wynd:
+def application(mode: str, shape: str, engine: Any, compression: Any = "off") -> Wynd:
     """Return the application to measure."""
-    wynd = Wynd(engine=engine, limits=Limits(connections_per_address_max=None))
+    limits = Limits(connections_per_address_max=None)
+    wynd = Wynd(engine=engine, limits=limits, compression=compression)
 
     def echo(message: TextMessage, handle: ConnectionHandle) -> None:
         handle.send_text(message.data)
@@ -51,9 +53,10 @@ def application(mode: str, shape: str, engine: Any) -> Wynd:
 
 def main() -> None:
     """Serve until a signal."""
-    port, mode, shape, engine, *loop = sys.argv[1:]
-    wynd = application(mode, shape, engine)
-    if loop == ["uvloop"]:
+    port, mode, shape, engine, *options = sys.argv[1:]
+    compression = next((name for name in options if name in ("shared", "dedicated")), "off")
+    wynd = application(mode, shape, engine, compression)
+    if "uvloop" in options:
         import uvloop
 
         uvloop.run(wynd.listen(int(port), host="127.0.0.1"))

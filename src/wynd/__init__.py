@@ -3,11 +3,12 @@
 The layers, from the top: `app` (Wynd: registration, listen, stop) → `dispatch` and `stepping`
 (events → handlers, in order per connection) → `connection` ← `handle` ← `rooms` (what handlers
 register on and send with) → `engines.base` (one interface) ← `engines.native` (Rust) and
-`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `codes`, `errors`.
+`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `compression`, `codes`, `errors`.
 """
 
 from wynd.app import Statistics, Wynd
 from wynd.codes import CloseCode
+from wynd.compression import Compression
 from wynd.connection import Connection
 from wynd.engines.base import Policy, Prepared
 from wynd.errors import (
@@ -33,6 +34,7 @@ __all__ = [
     "ClientInfo",
     "CloseCode",
     "CloseEvent",
+    "Compression",
     "ConnState",
     "Connection",
     "ConnectionClosed",

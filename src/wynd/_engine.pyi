@@ -5,6 +5,7 @@ from typing import Any, NoReturn, final
 
 from typing_extensions import disjoint_base
 
+from wynd.compression import Compression
 from wynd.engines.base import Prepared, QuickPath
 from wynd.limits import Limits
 
@@ -141,6 +142,7 @@ class Engine:
             it that `flush` and `settle` are called soon. From other threads the poller's
             descriptor is made readable instead.
         clock: float seconds that never go back; None is the system's monotonic clock.
+        compression: which offers of permessage-deflate are taken; None declines all.
 
     Raises:
         OSError: no descriptor is left for the poller.
@@ -156,6 +158,7 @@ class Engine:
         seed: int,
         schedule: Callable[[], object],
         clock: Callable[[], float] | None = None,
+        compression: Compression | None = None,
     ) -> Engine: ...
 
     # The turn: poll, dispatch and flush until flush is false or time is up, settle.
@@ -308,10 +311,22 @@ class Engine:
 
 @final
 class ServerProtocol:
-    """The server's end of RFC 6455 without a socket, after the handshake. Any thread."""
+    """The server's end of RFC 6455 without a socket, after the handshake. Any thread.
+
+    `extensions` is what a client offered of permessage-deflate; what a server agrees to that keeps
+    contexts holds from then on. `level` is that of the compressor.
+
+    Raises:
+        ValueError: an offer that cannot be agreed to.
+    """
 
     def __new__(
-        cls, *, message_bytes_max: int = 1_048_576, message_fragments_max: int = 16_384
+        cls,
+        *,
+        message_bytes_max: int = 1_048_576,
+        message_fragments_max: int = 16_384,
+        extensions: str | None = None,
+        level: int = 6,
     ) -> ServerProtocol: ...
     def receive_data(self, data: bytes) -> list[tuple[Any, ...]]:
         """Decode what arrived; return its events in order.
@@ -373,8 +388,12 @@ class ClientProtocol:
         host: str = "localhost",
         subprotocols: Sequence[str] = ...,
         headers: Sequence[tuple[str, str]] = ...,
+        compression: bool = False,
     ) -> bytes:
-        """Return an upgrade request; `headers` are appended as they are."""
+        """Return an upgrade request; `headers` are appended as they are.
+
+        With `compression` it offers permessage-deflate, and what the server agrees to is used.
+        """
 
     def handshake_response(self, head: bytes) -> str | None:
         """Judge the head that answered, its empty line included; return the agreed subprotocol.
@@ -401,6 +420,10 @@ class ClientProtocol:
 
     def send_close(self, code: int | None = None, reason: str = "") -> bytes:
         """Return a masked close frame. Raises ValueError for what must not be on the wire."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the server agreed to compression."""
 
     @property
     def state(self) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wynd.codes import check_close
+from wynd.compression import Compression, compression_of
 from wynd.connection import check_handler
 from wynd.dispatch import Dispatcher, Registrations
 from wynd.engines.base import EngineStatistics, Policy
@@ -65,6 +66,8 @@ class Wynd:
             `["https://example.org", "https://*.example.org"]`.
         subprotocols: those this server speaks; the first of the client's list that is among them
             is agreed on.
+        compression: "off"; "shared" compresses each message on its own, a broadcast once for all;
+            "dedicated" keeps a context per connection, up to 390 KiB each; or a `Compression`.
         concurrency: how many handlers of one connection may run at a time; 1 keeps the order.
         on_handler_error: "keep" the connection after a handler raised, or "close" it with 1011.
 
@@ -80,6 +83,7 @@ class Wynd:
         limits: Limits | None = None,
         origins: str | Sequence[str] = "same-host",
         subprotocols: Iterable[str] = (),
+        compression: Literal["off", "shared", "dedicated"] | Compression | None = None,
         concurrency: int = 1,
         on_handler_error: Literal["keep", "close"] = "keep",
     ) -> None:
@@ -100,6 +104,7 @@ class Wynd:
         self._subprotocols = tuple(subprotocols)
         for name in self._subprotocols:
             _check_subprotocol(name)
+        self._compression = compression_of(compression)
         self._concurrency = concurrency
         self._on_handler_error: Literal["keep", "close"] = on_handler_error
         self._engine_choice = engine
@@ -423,7 +428,7 @@ class Wynd:
         return engine
 
     def _make_engine(self, wanted: str) -> Engine:
-        arguments = (self._limits, self._origins, self._subprotocols)
+        arguments = (self._limits, self._origins, self._subprotocols, self._compression)
         if wanted == "native":
             try:
                 native = _native_engine()

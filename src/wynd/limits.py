@@ -53,8 +53,8 @@ class Limits:
     pong_bytes_max: int = 16 * KIB
     """Unsent pongs; beyond it the newest pong replaces the waiting ones."""
     process_bytes_max: int = 512 * MIB
-    """Outboxes, partial messages and inbound queues of all connections together; at the limit
-    upgrades get 503 and the largest holders are closed with 1013."""
+    """Outboxes, partial messages, inbound queues and contexts of compression of all connections
+    together; at the limit upgrades get 503 and the largest holders are closed with 1013."""
     connections_max: int | None = None
     """Open connections; None means `RLIMIT_NOFILE` less `descriptors_reserved`. More get 503."""
     connections_per_address_max: int | None = 1024

@@ -111,6 +111,8 @@ class Client(ABC):
     def __init__(self) -> None:
         self.subprotocol: str | None = None
         """The agreed subprotocol."""
+        self.is_compressed: bool = False
+        """Whether permessage-deflate was agreed on."""
         self.close_code: int | None = None
         """What the server's close frame said; 1005 without a code, 1006 without a frame."""
         self.close_reason: str = ""
@@ -216,11 +218,15 @@ class SocketClient(Client):
         """Payloads of the pongs received."""
 
     async def open(
-        self, path: str, subprotocols: Sequence[str], headers: Mapping[str, str]
+        self,
+        path: str,
+        subprotocols: Sequence[str],
+        headers: Mapping[str, str],
+        compression: bool = False,
     ) -> None:
         """Do the opening handshake. Raises Refused."""
         head = self._protocol.handshake_request(
-            path, "localhost", list(subprotocols), list(headers.items())
+            path, "localhost", list(subprotocols), list(headers.items()), compression
         )
         await self._loop.sock_sendall(self._sock, head)
         answer = b""
@@ -238,6 +244,7 @@ class SocketClient(Client):
                 self._sock.close()
                 raise Refused(status, rest)
         self.subprotocol: str | None = self._protocol.handshake_response(head + b"\r\n\r\n")
+        self.is_compressed: bool = self._protocol.compressed
         self._take(rest)
         self._watch()
 
@@ -339,9 +346,14 @@ class AsgiClient(Client):
         self._status = 0
 
     async def open(
-        self, path: str, subprotocols: Sequence[str], headers: Mapping[str, str]
+        self,
+        path: str,
+        subprotocols: Sequence[str],
+        headers: Mapping[str, str],
+        compression: bool = False,
     ) -> None:
         """Do the opening handshake. Raises Refused."""
+        del compression  # an ASGI application sees messages, not frames
         raw_path, _, query = path.partition("?")
         scope = {
             "type": "websocket",
@@ -438,8 +450,12 @@ class Server:
         *,
         subprotocols: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
+        compression: bool = False,
     ) -> Client:
         """Open a connection, as a browser would; `headers` may hold `Origin` or `Cookie`.
+
+        With `compression` it offers permessage-deflate, and the client's `is_compressed` tells
+        whether the server agreed; never on the portable engine, where no frames are made.
 
         Raises:
             Refused: the server did not accept.
@@ -466,7 +482,7 @@ class Server:
             self._engine.adopt(theirs, listener=IN_MEMORY, asks=asks)
             client = SocketClient(ours)
         self._clients.append(client)
-        await client.open(path, subprotocols, headers or {})
+        await client.open(path, subprotocols, headers or {}, compression)
         return client
 
 

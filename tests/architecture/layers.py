@@ -10,6 +10,7 @@ _LEAVES = (
     "wynd.codes",
     "wynd.errors",
     "wynd.limits",
+    "wynd.compression",
     "wynd.events",
     "wynd.request",
 )
@@ -44,6 +45,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "wynd.codes": (),
     "wynd.errors": ("wynd.codes",),
     "wynd.limits": ("wynd.codes", "wynd.errors"),
+    "wynd.compression": (),
     "wynd.events": ("wynd.codes", "wynd.errors", "wynd._engine"),
     "wynd.request": ("wynd.codes", "wynd.errors"),
     # coroutines and awaitables: they know the loop, nothing of ours
@@ -160,6 +162,7 @@ BANNED: dict[str, tuple[str, ...]] = {
     "wynd.codes": _NO_IO,
     "wynd.errors": _NO_IO,
     "wynd.limits": _NO_IO,
+    "wynd.compression": _NO_IO,
     "wynd.events": _NO_IO,
     "wynd.request": _NO_IO,
     "wynd.rooms": ("socket", "ssl", "time"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import websockets
 from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
@@ -80,13 +81,15 @@ class RawPeer:
         self._is_at_end = False
 
     @classmethod
-    async def connect(cls, port: int, path: str = "/", **headers: str) -> RawPeer:
-        """Connect and complete the opening handshake.
+    async def connect(
+        cls, port: int, path: str = "/", *, deflates: bool = False, **headers: str
+    ) -> RawPeer:
+        """Connect and complete the opening handshake; with `deflates`, offer compression.
 
         Raises:
             AssertionError: the answer was not 101.
         """
-        peer = await cls.dial(port, path)
+        peer = await cls.dial(port, path, deflates=deflates)
         request = peer._protocol.connect()
         request.headers.update(headers)
         peer._protocol.send_request(request)
@@ -97,7 +100,7 @@ class RawPeer:
         return peer
 
     @classmethod
-    async def dial(cls, port: int, path: str = "/") -> RawPeer:
+    async def dial(cls, port: int, path: str = "/", *, deflates: bool = False) -> RawPeer:
         """Complete TCP only."""
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -108,7 +111,8 @@ class RawPeer:
             sock.close()
             raise
         uri = parse_uri(f"ws://127.0.0.1:{port}{path}")
-        return cls(sock, ClientProtocol(uri, max_size=None))
+        offers = [ClientPerMessageDeflateFactory()] if deflates else None
+        return cls(sock, ClientProtocol(uri, max_size=None, extensions=offers))
 
     async def send_bytes(self, data: bytes) -> None:
         """Put bytes on the wire as they are."""

@@ -69,7 +69,7 @@ def receive(protocol: ClientProtocol | ServerProtocol, pieces: Iterable[bytes]) 
     return [event for piece in pieces for event in protocol.receive_data(piece)]
 
 
-def server_events(stream: bytes, **limits: int) -> Events:
+def server_events(stream: bytes, **limits: Any) -> Events:
     return list(ServerProtocol(**limits).receive_data(stream))
 
 

@@ -196,3 +196,20 @@ def test_a_fake_clock_runs_timers_on_their_moment() -> None:
     assert clock.time() == 2.5
     with pytest.raises(ValueError, match="back"):
         clock.advance(-1)
+
+
+@pytest.mark.parametrize("compression", ["off", "shared", "dedicated"])
+async def test_a_client_that_offers_compression_uses_what_the_server_takes(
+    engine: Any, compression: Any
+) -> None:
+    wynd = Wynd(engine=engine, compression=compression)
+    wynd.on_text(lambda message, handle: handle.send_text(message.data))
+    async with serve(wynd) as server:
+        client = await server.connect(compression=True)
+        assert client.is_compressed == (engine == "native" and compression != "off")
+        assert not (await server.connect()).is_compressed
+        for text in ("again and " * 500, "short", "again and " * 500):
+            await client.send_text(text)
+            assert await client.receive_text() == text
+        expected = 2 if client.is_compressed else 0
+        assert wynd.statistics().messages_deflated == expected

@@ -2,6 +2,7 @@
 //! closes, does nothing.
 
 use wynd_protocol::frames::{encode_frame, Opcode};
+use wynd_protocol::DEFLATE_BYTES_MIN;
 
 use crate::batch::EventBatch;
 use crate::commands::{Command, CommandQueue, Frames};
@@ -54,6 +55,9 @@ impl<N: Network> Shard<N> {
 
     /// Sends frames that lie one after another.
     fn send_run(&mut self, id: ConnId, run: &[u8], count: u64, batch: &mut EventBatch) {
+        if run.len() >= DEFLATE_BYTES_MIN && self.deflates(id) {
+            return self.send_deflated(id, run, batch);
+        }
         // Several together never pass the hard limit; one alone may, into an empty outbox.
         let is_one = count == 1;
         if !self.may_send(id, run.len(), is_one, batch) {
@@ -88,6 +92,9 @@ impl<N: Network> Shard<N> {
 
     fn send_shared(&mut self, id: ConnId, frame: &SharedFrame, batch: &mut EventBatch) {
         let size = frame.bytes().len();
+        if size >= DEFLATE_BYTES_MIN && self.deflates(id) {
+            return self.send_shared_deflated(id, frame, batch);
+        }
         if !self.may_send(id, size, true, batch) {
             return self.refuse_send(id, size, batch);
         }
@@ -104,7 +111,13 @@ impl<N: Network> Shard<N> {
 
     /// Whether a connection takes `size` bytes more. Notes that the soft limit was reached.
     #[inline]
-    fn may_send(&mut self, id: ConnId, size: usize, is_one: bool, batch: &mut EventBatch) -> bool {
+    pub(crate) fn may_send(
+        &mut self,
+        id: ConnId,
+        size: usize,
+        is_one: bool,
+        batch: &mut EventBatch,
+    ) -> bool {
         let Some(conn) = self.conns.get_mut(id) else {
             return false;
         };
@@ -133,7 +146,7 @@ impl<N: Network> Shard<N> {
 
     /// Takes back what was charged; an open connection is too slow and is closed.
     #[cold]
-    fn refuse_send(&mut self, id: ConnId, size: usize, batch: &mut EventBatch) {
+    pub(crate) fn refuse_send(&mut self, id: ConnId, size: usize, batch: &mut EventBatch) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };

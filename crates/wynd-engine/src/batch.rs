@@ -16,6 +16,10 @@ use crate::net::PeerAddress;
 /// costs a quarter more with 1 MiB. The pages are the kernel's until bytes arrive in them.
 const ARENA_BYTES: usize = 320 * 1024;
 
+/// Bytes in memory of their own with which a turn ends: inflated messages may be a thousand times
+/// as large as what was read.
+const OWNED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Bytes of one read: a frame of 64 KiB with its header, and as much again. A turn ends when less is
 /// free.
 pub(crate) const RECEIVE_BYTES: usize = 128 * 1024;
@@ -99,6 +103,7 @@ pub struct EventBatch {
     used: usize,
     records: Vec<Record>,
     owned: Vec<Vec<u8>>,
+    owned_bytes: usize,
     introductions: Vec<Introduction>,
     cursor: usize,
 }
@@ -117,6 +122,7 @@ impl EventBatch {
             used: 0,
             records: Vec::new(),
             owned: Vec::new(),
+            owned_bytes: 0,
             introductions: Vec::new(),
             cursor: 0,
         }
@@ -239,6 +245,7 @@ impl EventBatch {
         self.cursor = 0;
         self.records.clear();
         self.owned.clear();
+        self.owned_bytes = 0;
         self.introductions.clear();
     }
 }
@@ -248,7 +255,7 @@ impl EventBatch {
     /// Whether another read of ordinary size fits into the arena.
     #[inline]
     pub(crate) fn has_receive_space(&self) -> bool {
-        self.arena.len() - self.used >= RECEIVE_BYTES
+        self.arena.len() - self.used >= RECEIVE_BYTES && self.owned_bytes < OWNED_BYTES_MAX
     }
 
     /// Up to `len` free bytes of the arena, to receive into; they begin at `self.used()`.
@@ -298,6 +305,7 @@ impl EventBatch {
         let (start, len, is_owned) = match span {
             Span::Arena(range) => (range.start as u32, (range.end - range.start) as u32, false),
             Span::Owned(bytes) => {
+                self.owned_bytes += bytes.len();
                 self.owned.push(bytes);
                 ((self.owned.len() - 1) as u32, 0, true)
             }
@@ -452,6 +460,19 @@ mod tests {
         batch.keep_until(ARENA_BYTES - 2);
         assert!(!batch.has_receive_space());
         assert_eq!(batch.free_mut(RECEIVE_BYTES).len(), 2);
+    }
+
+    #[test]
+    fn test_inflated_messages_end_a_turn_before_they_are_many() {
+        let mut batch = EventBatch::new();
+        let mut messages = 0;
+        while batch.has_receive_space() {
+            batch.push_message(conn(1), false, Span::Owned(vec![0; 1 << 20]));
+            messages += 1;
+        }
+        assert_eq!(messages, 8);
+        batch.clear();
+        assert!(batch.has_receive_space());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Encoded frames: built once, then only copied or shared.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wynd_protocol::frames::{encode_frame, Opcode};
 use wynd_protocol::MessageKind;
@@ -28,7 +28,12 @@ struct Framed {
     bytes: Box<[u8]>,
     /// Charged once for all outboxes, while any holds the frame.
     meter: OnceLock<Meter>,
+    /// Compressed on its own, by window; `None` where that is no shorter.
+    deflated: Mutex<Vec<(Window, Option<SharedFrame>)>>,
 }
+
+/// With which level and window bits a frame is compressed.
+pub(crate) type Window = (u8, u8);
 
 impl Drop for Framed {
     fn drop(&mut self) {
@@ -43,18 +48,40 @@ impl SharedFrame {
     pub fn new(kind: MessageKind, payload: &[u8]) -> Self {
         let mut bytes = Vec::new();
         encode_frame(opcode_of(kind), payload, &mut bytes);
+        Self::holding(bytes.into_boxed_slice())
+    }
+
+    fn holding(bytes: Box<[u8]>) -> Self {
         Self(Arc::new(Framed {
-            bytes: bytes.into_boxed_slice(),
+            bytes,
             meter: OnceLock::new(),
+            deflated: Mutex::default(),
         }))
     }
 
     /// Shares a frame that was encoded already.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self(Arc::new(Framed {
-            bytes: bytes.into(),
-            meter: OnceLock::new(),
-        }))
+        Self::holding(bytes.into())
+    }
+
+    /// The frame compressed with this window, made by `deflate` at the first call; `None` where
+    /// that makes none. The frame itself is plain.
+    pub(crate) fn deflated(
+        &self,
+        window: Window,
+        deflate: impl FnOnce(&[u8]) -> Option<Self>,
+    ) -> Option<Self> {
+        let mut made = self
+            .0
+            .deflated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = made.iter().find(|(of, _)| *of == window) {
+            return frame.clone();
+        }
+        let frame = deflate(self.bytes());
+        made.push((window, frame.clone()));
+        frame
     }
 
     /// Counts the frame in `meter`, once, until the last holder lets go.
@@ -76,6 +103,22 @@ impl fmt::Debug for SharedFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SharedFrame({} bytes)", self.bytes().len())
     }
+}
+
+/// The kind and the payload of one plain message frame of this crate's.
+pub(crate) fn message_of(frame: &[u8]) -> (MessageKind, &[u8]) {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    let is_text = frame.first().is_some_and(|first| first & 0x0f == 0x01);
+    let kind = if is_text {
+        MessageKind::Text
+    } else {
+        MessageKind::Binary
+    };
+    (kind, frame.get(header..).unwrap_or(&[]))
 }
 
 /// Splits the first frame off a run of encoded server frames.
@@ -108,6 +151,8 @@ mod tests {
         let mut rest = run.as_slice();
         for size in sizes {
             let (frame, after) = split_frame(rest);
+            let expected = (MessageKind::Binary, vec![9; size]);
+            assert_eq!(message_of(frame), (expected.0, expected.1.as_slice()));
             assert_eq!(
                 frame,
                 SharedFrame::new(MessageKind::Binary, &vec![9; size]).bytes()

@@ -133,6 +133,7 @@ impl<N: Network> Shard<N> {
             origins: &self.config.origins,
             subprotocols: &self.config.subprotocols,
             secure: false,
+            deflate: self.config.compression.parameters(),
         };
         match handshake::judge(head, &self.head_limits, &policy) {
             Ok(Judged::Upgrade(upgrade)) => Verdict::Upgrade(upgrade),
@@ -274,6 +275,12 @@ impl<N: Network> Shard<N> {
         let agreed = subprotocol.map(String::as_str);
         handshake::write_accept(&mut response, &upgrade, agreed, &acceptance.headers);
         conn.outbox.append_raw(&mut self.pool, &response);
+        if let Some(agreement) = &upgrade.deflate {
+            let level = self.config.compression.level();
+            let inflaters = self.deflaters.inflaters.clone();
+            conn.protocol
+                .enable_deflate(agreement.parameters, level, inflaters);
+        }
         conn.phase = Phase::Open;
         conn.flags.clear(Flags::ASKED);
         conn.flags.set(Flags::OPENED);

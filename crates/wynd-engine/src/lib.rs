@@ -45,6 +45,7 @@ mod batch;
 mod clock;
 mod closing;
 mod commands;
+mod compressing;
 mod connection;
 mod deadlines;
 mod event;
@@ -71,6 +72,7 @@ mod timers;
 
 pub use crate::batch::EventBatch;
 pub use crate::commands::{CommandQueue, PublishOptions};
+pub use crate::compressing::Compression;
 pub use crate::event::Event;
 pub use crate::frame::SharedFrame;
 pub use crate::ids::{ConnId, ListenerId};

@@ -6,6 +6,8 @@ use std::time::Duration;
 use wynd_protocol::handshake::{HeadLimits, Origins};
 use wynd_protocol::Limits as MessageLimits;
 
+use crate::compressing::Compression;
+
 /// Limits and rules of one shard. `Default` has the documented defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -59,6 +61,8 @@ pub struct Config {
     pub origins: Origins,
     /// Subprotocols the server supports.
     pub subprotocols: Vec<String>,
+    /// Which offers of permessage-deflate are taken.
+    pub compression: Compression,
 }
 
 impl Default for Config {
@@ -90,6 +94,7 @@ impl Default for Config {
             turn_events_max: 1024,
             origins: Origins::SameHost,
             subprotocols: Vec::new(),
+            compression: Compression::Off,
         }
     }
 }

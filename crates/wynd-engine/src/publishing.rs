@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::batch::EventBatch;
 use crate::commands::{Frames, Target};
+use crate::compressing::Forms;
 use crate::connection::{Conn, Flags};
 use crate::frame::{split_frame, SharedFrame, SHARE_BYTES_MIN};
 use crate::ids::{ConnId, RoomId};
@@ -16,7 +17,7 @@ use crate::shard::Shard;
 use crate::stats::count;
 
 /// What is put into each member's outbox.
-enum Cargo<'a> {
+pub(crate) enum Cargo<'a> {
     /// Copied: small frames, one after another.
     Run(&'a [u8], u64),
     /// Shared.
@@ -25,10 +26,18 @@ enum Cargo<'a> {
 
 impl Cargo<'_> {
     #[inline]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Run(run, _) => run.len(),
             Self::Frame(frame) => frame.bytes().len(),
+        }
+    }
+
+    /// The frames, one after another.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Run(run, _) => run,
+            Self::Frame(frame) => frame.bytes(),
         }
     }
 }
@@ -135,11 +144,18 @@ impl<N: Network> Shard<N> {
         let excluded = target.exclude.map_or(u32::MAX, ConnId::slot);
         let soft = self.config.outbox_bytes_soft;
         let mut slow = Vec::new();
+        let mut forms = Forms::default();
         for slot in slots {
             let Some((id, conn)) = self.conns.tenant_mut(slot) else {
                 continue;
             };
             if slot == excluded && target.exclude == Some(id) {
+                continue;
+            }
+            if conn.protocol.deflate_parameters().is_some() {
+                if !self.load_deflated(id, &cargo, &mut forms, batch) {
+                    slow.push(id);
+                }
                 continue;
             }
             if conn.outbox.bytes() + cargo.len() > soft {
@@ -168,7 +184,12 @@ impl<N: Network> Shard<N> {
 
     /// Loads a member whose outbox is long, frame by frame; false if it is too slow.
     #[cold]
-    fn load_slowly(&mut self, id: ConnId, cargo: &Cargo<'_>, batch: &mut EventBatch) -> bool {
+    pub(crate) fn load_slowly(
+        &mut self,
+        id: ConnId,
+        cargo: &Cargo<'_>,
+        batch: &mut EventBatch,
+    ) -> bool {
         let mut rest = match cargo {
             Cargo::Run(run, _) => *run,
             Cargo::Frame(frame) => {
@@ -198,12 +219,12 @@ impl<N: Network> Shard<N> {
         true
     }
 
-    fn is_open(&self, id: ConnId) -> bool {
+    pub(crate) fn is_open(&self, id: ConnId) -> bool {
         self.conns.get(id).is_some_and(Conn::takes_messages)
     }
 
     /// Whether a member's outbox takes `size` bytes, after sending what its socket takes.
-    fn has_room_for(&mut self, id: ConnId, size: usize, batch: &mut EventBatch) -> bool {
+    pub(crate) fn has_room_for(&mut self, id: ConnId, size: usize, batch: &mut EventBatch) -> bool {
         let soft = self.config.outbox_bytes_soft;
         let bytes = self.conns.get(id).map_or(0, |conn| conn.outbox.bytes());
         if bytes + size <= soft {
@@ -253,6 +274,8 @@ impl<N: Network> Shard<N> {
                 continue;
             }
             for frame in &shared {
+                let deflated = self.droppable_form(id, frame);
+                let frame = deflated.as_ref().unwrap_or(frame);
                 self.load_droppable(id, frame, message, rule, batch);
             }
             self.touch(id);

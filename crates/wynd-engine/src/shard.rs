@@ -14,6 +14,7 @@ use crate::addresses::{Addresses, Bucket};
 use crate::batch::EventBatch;
 use crate::clock::{ticks, Clock, Draw, Tick};
 use crate::commands::CommandQueue;
+use crate::compressing::Deflaters;
 use crate::connection::Conn;
 use crate::ids::{ConnId, ListenerId};
 use crate::limits::Config;
@@ -67,6 +68,7 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
+    pub(crate) deflaters: Deflaters,
     pub(crate) listeners: Vec<Option<Listener<N::Listener>>>,
     pub(crate) addresses: Addresses,
     pub(crate) arrivals: Option<Bucket>,
@@ -117,6 +119,7 @@ impl<N: Network> Shard<N> {
             rooms: Rooms::default(),
             timers: Timers::new(),
             pool: Pool::default(),
+            deflaters: Deflaters::new(config.compression.level()),
             listeners: Vec::new(),
             addresses: Addresses::default(),
             arrivals: config

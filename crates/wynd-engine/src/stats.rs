@@ -15,6 +15,9 @@ pub struct Statistics {
     pub messages_received: u64,
     /// Messages put into outboxes; a broadcast counts once per member.
     pub messages_sent: u64,
+    /// How often a message was compressed; a broadcast counts once for all members that share the
+    /// compressed form.
+    pub messages_deflated: u64,
     /// Bytes read from sockets.
     pub bytes_received: u64,
     /// Bytes written to sockets.

@@ -4,8 +4,10 @@
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine as _;
 
+use crate::extensions;
 use crate::handshake::{accept_key, HeadLimits};
-use crate::head::parse_response;
+use crate::head::{parse_response, Fields};
+use crate::negotiation::{DeflateOffer, DeflateParameters};
 use crate::response::write_field;
 
 /// What a server agreed to.
@@ -13,6 +15,8 @@ use crate::response::write_field;
 pub struct Accepted {
     /// The agreed subprotocol, one of those offered.
     pub subprotocol: Option<String>,
+    /// The agreed compression; `None` if none was offered, or the server declined.
+    pub deflate: Option<DeflateParameters>,
 }
 
 /// Why a client must fail the connection (§4.1, "validate the server's response").
@@ -31,14 +35,14 @@ pub enum ResponseFault {
     AcceptInvalid,
     /// A subprotocol that was not offered, or more than one.
     SubprotocolInvalid,
-    /// An extension; none is offered.
+    /// An extension that was not offered, or one with parameters that do not fit the offer.
     ExtensionUnexpected,
 }
 
 /// Append the request of a client.
 ///
 /// `key` is a fresh random value; give the same to [`judge_response`]. `headers` come last, as they
-/// are; the test kit uses them for `Origin` and `Cookie`.
+/// are; the test kit uses them for `Origin`, `Cookie` and [`DeflateOffer::field`].
 pub fn write_client_request(
     out: &mut Vec<u8>,
     target: &str,
@@ -74,6 +78,7 @@ pub fn judge_response(
     limits: &HeadLimits,
     key: &[u8; 16],
     subprotocols: &[&str],
+    deflate: Option<&DeflateOffer>,
 ) -> Result<Accepted, ResponseFault> {
     let (status, fields) = parse_response(head, limits).ok_or(ResponseFault::HeadMalformed)?;
     if status != 101 {
@@ -89,9 +94,7 @@ pub fn judge_response(
     if fields.one("sec-websocket-accept") != Ok(Some(&expected)) {
         return Err(ResponseFault::AcceptInvalid);
     }
-    if fields.all("sec-websocket-extensions").next().is_some() {
-        return Err(ResponseFault::ExtensionUnexpected);
-    }
+    let deflate = judge_extensions(&fields, deflate)?;
     let wrong = ResponseFault::SubprotocolInvalid;
     let subprotocol = fields.one("sec-websocket-protocol").map_err(|_| wrong)?;
     let subprotocol = subprotocol
@@ -101,7 +104,27 @@ pub fn judge_response(
             agreed.map(|agreed| (*agreed).to_owned()).ok_or(wrong)
         })
         .transpose()?;
-    Ok(Accepted { subprotocol })
+    Ok(Accepted {
+        subprotocol,
+        deflate,
+    })
+}
+
+/// Return what the server agreed to, `None` if it declined.
+fn judge_extensions(
+    fields: &Fields<'_>,
+    offered: Option<&DeflateOffer>,
+) -> Result<Option<DeflateParameters>, ResponseFault> {
+    let wrong = ResponseFault::ExtensionUnexpected;
+    let mut answered = Vec::new();
+    for value in fields.all("sec-websocket-extensions") {
+        answered.extend(extensions::parse(value).map_err(|_| wrong)?);
+    }
+    if answered.is_empty() {
+        return Ok(None);
+    }
+    let agreed = offered.and_then(|offer| offer.judge(&answered));
+    agreed.map(Some).ok_or(wrong)
 }
 
 #[cfg(test)]
@@ -114,7 +137,7 @@ mod tests {
 
     fn judged(head: &str) -> Result<Accepted, ResponseFault> {
         let limits = HeadLimits::default();
-        judge_response(head.as_bytes(), &limits, &KEY, &["chat", "superchat"])
+        judge_response(head.as_bytes(), &limits, &KEY, &["chat", "superchat"], None)
     }
 
     #[test]

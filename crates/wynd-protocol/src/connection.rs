@@ -9,6 +9,7 @@
 use std::fmt;
 
 use crate::closing::{is_sendable_close_code, State, Step};
+use crate::compression::Compression;
 use crate::error::Violation;
 use crate::events::{Decoded, Event, MaskingKeys, Payload, Role};
 use crate::frames::{self, Header, Opcode};
@@ -31,6 +32,7 @@ pub struct Connection {
     pub(crate) state: State,
     pub(crate) progress: Option<Box<Progress>>,
     pub(crate) masking_keys: Option<Box<dyn MaskingKeys>>,
+    pub(crate) compression: Option<Box<Compression>>,
 }
 
 impl Connection {
@@ -42,6 +44,7 @@ impl Connection {
             state: State::Open,
             progress: None,
             masking_keys: None,
+            compression: None,
         }
     }
 
@@ -61,11 +64,25 @@ impl Connection {
     }
 
     /// Return the bytes held for an unfinished frame or message: what is allocated for its payload,
-    /// and the box around it. 0 while the connection is between messages.
+    /// and the box around it; with context takeover also the windows. Otherwise 0 while the
+    /// connection is between messages.
     pub fn buffered(&self) -> usize {
-        self.progress
+        let progress = self
+            .progress
             .as_ref()
-            .map_or(0, |progress| progress.allocated())
+            .map_or(0, |progress| progress.allocated());
+        match &self.compression {
+            None => progress,
+            Some(compression) => progress + compression.allocated(),
+        }
+    }
+
+    /// Forget what is unfinished: it can never be completed.
+    pub(crate) fn discard_progress(&mut self) {
+        self.progress = None;
+        if let Some(compression) = &mut self.compression {
+            compression.inflating.discard();
+        }
     }
 
     /// Decode from the front of `input` up to and including the first event, unmasking in place.
@@ -92,7 +109,7 @@ impl Connection {
         }
         let decoded = self.decode_next(limits, input);
         if decoded.is_err() {
-            self.progress = None;
+            self.discard_progress();
             self.state = self.state.after(Step::Violated);
         }
         decoded
@@ -104,7 +121,7 @@ impl Connection {
         let mut position = 0;
         while position < input.len() {
             if self.progress.is_none() {
-                if let Some(frame) = take_whole(self.role, limits, input, position)? {
+                if let Some(frame) = self.take_whole(limits, input, position)? {
                     return self.whole_event(frame, input);
                 }
             }
@@ -118,6 +135,39 @@ impl Connection {
             consumed: position,
             event: None,
         })
+    }
+
+    /// Take a frame that is an event by itself and lies whole in the input at `position`; `None` if it
+    /// does not, and then nothing was changed.
+    ///
+    /// Small on purpose: the event is built once, in its place, by the caller. Handing it up through
+    /// several results took half the time of a short frame.
+    #[inline]
+    fn take_whole(
+        &self,
+        limits: &Limits,
+        input: &mut [u8],
+        position: usize,
+    ) -> Result<Option<WholeFrame>, Violation> {
+        let rest = input.get(position..).unwrap_or(&[]);
+        let deflates = self.compression.is_some();
+        let Some((header, size)) = decode_header(self.role, deflates, None, limits, rest)? else {
+            return Ok(None);
+        };
+        let start = position + size;
+        let end = start.checked_add(payload_size(&header)?);
+        let payload = end.and_then(|end| input.get_mut(start..end));
+        let (true, Some(payload)) = (header.fin && !header.rsv1, payload) else {
+            return Ok(None);
+        };
+        if let Some(key) = header.masking_key {
+            mask(key, 0, payload);
+        }
+        Ok(Some(WholeFrame {
+            opcode: header.opcode,
+            start,
+            end: start + payload.len(),
+        }))
     }
 
     /// Return the event of an unfragmented frame that lies whole in the input.
@@ -146,31 +196,31 @@ impl Connection {
     /// what it leaves unfinished.
     #[cold]
     fn decode_part(&mut self, limits: &Limits, input: &mut [u8], position: usize) -> Stepped {
-        let role = self.role;
+        let (role, deflates) = (self.role, self.compression.is_some());
         let progress = self.progress.get_or_insert_with(Box::default);
         if progress.frame.is_some() {
-            return self.continue_payload(input, position);
+            return self.continue_payload(limits, input, position);
         }
         let held = progress.header.len();
         progress.header.fill(input.get(position..).unwrap_or(&[]));
         let open = progress.message.as_ref();
-        let Some((header, size)) = decode_header(role, open, limits, progress.header.as_slice())?
-        else {
+        let held_bytes = progress.header.as_slice();
+        let Some((header, size)) = decode_header(role, deflates, open, limits, held_bytes)? else {
             // A header of 14 bytes is never incomplete, so these were the last of the input.
             return Ok((input.len(), None));
         };
         progress.header = PartialHeader::default();
         self.begin_frame(&header)?;
         // What was held before was not a whole header, so `size` is above it.
-        self.continue_payload(input, position + size.saturating_sub(held))
+        self.continue_payload(limits, input, position + size.saturating_sub(held))
     }
 
     /// Note a frame whose payload is to be collected.
     fn begin_frame(&mut self, header: &Header) -> Result<(), Violation> {
         let progress = self.progress.get_or_insert_with(Box::default);
         match header.opcode {
-            Opcode::Text => progress.message = Some(Message::begin(MessageKind::Text)),
-            Opcode::Binary => progress.message = Some(Message::begin(MessageKind::Binary)),
+            Opcode::Text => progress.message = Some(begin_message(MessageKind::Text, header)),
+            Opcode::Binary => progress.message = Some(begin_message(MessageKind::Binary, header)),
             Opcode::Continuation => {
                 if let Some(message) = progress.message.as_mut() {
                     message.begin_fragment();
@@ -189,7 +239,7 @@ impl Connection {
     }
 
     /// Take as much of the begun payload as the input holds at `position`.
-    fn continue_payload(&mut self, input: &mut [u8], position: usize) -> Stepped {
+    fn continue_payload(&mut self, limits: &Limits, input: &mut [u8], position: usize) -> Stepped {
         let Some(progress) = self.progress.as_deref_mut() else {
             return Ok((position, None));
         };
@@ -207,7 +257,16 @@ impl Connection {
         if frame.opcode.is_control() {
             progress.control.extend_from_slice(bytes);
         } else if let Some(message) = progress.message.as_mut() {
-            message.push(bytes, frame.fin.then_some(frame.remaining))?;
+            match self.compression.as_deref_mut() {
+                Some(compression) if message.is_deflated() => {
+                    let inflating = &mut compression.inflating;
+                    inflating.push(message, bytes, limits.message_bytes_max)?;
+                    if frame.fin && frame.remaining == 0 {
+                        inflating.finish(message, limits.message_bytes_max)?;
+                    }
+                }
+                _ => message.push(bytes, frame.fin.then_some(frame.remaining))?,
+            }
         }
         if frame.remaining > 0 {
             return Ok((end, None));
@@ -256,7 +315,7 @@ impl Connection {
     #[cold]
     fn receive_close(&mut self, payload: &[u8]) -> Result<Event, Violation> {
         let (code, reason) = parse_close(payload)?;
-        self.progress = None;
+        self.discard_progress();
         self.state = self.state.after(Step::Received);
         Ok(Event::Close { code, reason })
     }
@@ -283,36 +342,13 @@ struct WholeFrame {
     end: usize,
 }
 
-/// Take a frame that is an event by itself and lies whole in the input at `position`; `None` if it
-/// does not, and then nothing was changed.
-///
-/// Small on purpose: the event is built once, in its place, by the caller. Handing it up through
-/// several results took half the time of a short frame.
-#[inline]
-fn take_whole(
-    role: Role,
-    limits: &Limits,
-    input: &mut [u8],
-    position: usize,
-) -> Result<Option<WholeFrame>, Violation> {
-    let rest = input.get(position..).unwrap_or(&[]);
-    let Some((header, size)) = decode_header(role, None, limits, rest)? else {
-        return Ok(None);
-    };
-    let start = position + size;
-    let end = start.checked_add(payload_size(&header)?);
-    let payload = end.and_then(|end| input.get_mut(start..end));
-    let (true, Some(payload)) = (header.fin, payload) else {
-        return Ok(None);
-    };
-    if let Some(key) = header.masking_key {
-        mask(key, 0, payload);
+/// Begin the message of a first frame.
+fn begin_message(kind: MessageKind, header: &Header) -> Message {
+    if header.rsv1 {
+        Message::begin_deflated(kind)
+    } else {
+        Message::begin(kind)
     }
-    Ok(Some(WholeFrame {
-        opcode: header.opcode,
-        start,
-        end: start + payload.len(),
-    }))
 }
 
 /// Return the declared size of a judged header; the size limit refused what does not fit.
@@ -326,6 +362,7 @@ fn payload_size(header: &Header) -> Result<usize, Violation> {
 #[inline]
 fn decode_header(
     role: Role,
+    deflates: bool,
     open: Option<&Message>,
     limits: &Limits,
     bytes: &[u8],
@@ -333,13 +370,13 @@ fn decode_header(
     let Some((&first, rest)) = bytes.split_first() else {
         return Ok(None);
     };
-    let first = frames::decode_first_byte(first)?;
+    let first = frames::decode_first_byte(first, deflates)?;
     judge_sequence(open, first, limits)?;
     let Some((header, size)) = frames::decode_rest(first, rest, role == Role::Server)? else {
         return Ok(None);
     };
     if !header.opcode.is_control() {
-        judge_size(open, header.payload_len, limits)?;
+        judge_size(open, header.rsv1, header.payload_len, limits)?;
     }
     Ok(Some((header, size)))
 }

@@ -39,11 +39,13 @@ pub enum Violation {
     CloseReasonInvalid,
     /// A text message with bytes that are not UTF-8 (§8.1).
     TextInvalid,
+    /// A compressed message that does not inflate (RFC 7692 §7.2.2).
+    DeflateInvalid,
     /// More frames in one message than the limit allows.
     TooManyFragments,
     /// More messages in a time than the limit allows; counted by the caller, which has the clock.
     TooManyMessages,
-    /// The declared size of the message is above the limit.
+    /// The declared size of the message, or what it inflates to, is above the limit.
     MessageTooBig,
 }
 
@@ -63,7 +65,7 @@ impl Violation {
             | Self::ContinuationMissing
             | Self::ClosePayloadTooShort
             | Self::CloseCodeInvalid(_) => 1002,
-            Self::CloseReasonInvalid | Self::TextInvalid => 1007,
+            Self::CloseReasonInvalid | Self::TextInvalid | Self::DeflateInvalid => 1007,
             Self::TooManyFragments | Self::TooManyMessages => 1008,
             Self::MessageTooBig => 1009,
         }
@@ -97,6 +99,7 @@ impl fmt::Display for Violation {
             Self::CloseCodeInvalid(code) => return write!(f, "close code {code} on the wire"),
             Self::CloseReasonInvalid => "close reason is not UTF-8",
             Self::TextInvalid => "text is not UTF-8",
+            Self::DeflateInvalid => "compressed message does not inflate",
             Self::TooManyFragments => "too many fragments in one message",
             Self::TooManyMessages => "too many messages in a time",
             Self::MessageTooBig => "message too big",

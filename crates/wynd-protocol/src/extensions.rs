@@ -1,5 +1,5 @@
 //! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1): offers with parameters.
-//! Knows no extension; today every well-formed offer is declined by not answering it.
+//! Knows no extension; which offer is taken is decided in `negotiation`.
 
 use crate::head::{is_token, is_token_byte};
 

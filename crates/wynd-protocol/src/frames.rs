@@ -88,26 +88,42 @@ pub struct Header {
 pub struct FirstByte {
     /// Whether this is the last frame of its message.
     pub fin: bool,
+    /// Whether RSV1 is set: the message that begins is compressed.
+    pub rsv1: bool,
     /// What the frame carries.
     pub opcode: Opcode,
 }
 
 /// Judge the first byte of a header: reserved bits, opcode, fragmented control frames.
+/// `deflates` says whether permessage-deflate was agreed.
 #[inline]
-pub fn decode_first_byte(byte: u8) -> Result<FirstByte, Violation> {
+pub fn decode_first_byte(byte: u8, deflates: bool) -> Result<FirstByte, Violation> {
     // §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero
     // values. If a nonzero value is received […] the receiving endpoint MUST _Fail the WebSocket
-    // Connection_." No extension is negotiated, so this holds for all three.
-    if byte & (RSV1 | RSV_2_AND_3) != 0 {
+    // Connection_."
+    if byte & (RSV1 | RSV_2_AND_3) != 0 && !(deflates && has_only_rsv1(byte)) {
         return Err(Violation::ReservedBits);
     }
     let fin = byte & FIN != 0;
+    let rsv1 = byte & RSV1 != 0;
     let opcode = Opcode::from_bits(byte & OPCODE).ok_or(Violation::ReservedOpcode)?;
     // §5.5: "All control frames […] MUST NOT be fragmented."
     if opcode.is_control() && !fin {
         return Err(Violation::ControlFragmented);
     }
-    Ok(FirstByte { fin, opcode })
+    Ok(FirstByte { fin, rsv1, opcode })
+}
+
+/// RFC 7692 §6: RSV1 of a message's first frame marks it as compressed. §6.1: "An endpoint MUST NOT
+/// set the "Per-Message Compressed" bit of control frames and non-first fragments of a data
+/// message."
+#[cold]
+fn has_only_rsv1(byte: u8) -> bool {
+    let is_first = matches!(
+        Opcode::from_bits(byte & OPCODE),
+        Some(Opcode::Text | Opcode::Binary)
+    );
+    byte & RSV_2_AND_3 == 0 && is_first
 }
 
 /// Decode what follows the first byte, from the front of `rest`.
@@ -131,7 +147,7 @@ pub fn decode_rest(
     };
     let mut header = Header {
         fin: first.fin,
-        rsv1: false,
+        rsv1: first.rsv1,
         opcode: first.opcode,
         masking_key: None,
         payload_len,
@@ -283,7 +299,7 @@ mod tests {
     use super::*;
 
     fn decode(bytes: &[u8], mask_expected: bool) -> Result<Option<(Header, usize)>, Violation> {
-        let first = decode_first_byte(bytes[0])?;
+        let first = decode_first_byte(bytes[0], false)?;
         decode_rest(first, &bytes[1..], mask_expected)
     }
 
@@ -291,8 +307,11 @@ mod tests {
     fn reserved_bits_are_refused() {
         for bit in [0x40, 0x20, 0x10] {
             for opcode in [0x0, 0x1, 0x2, 0x8, 0x9, 0xa] {
-                let got = decode_first_byte(0x80 | bit | opcode);
+                let got = decode_first_byte(0x80 | bit | opcode, false);
                 assert_eq!(got, Err(Violation::ReservedBits));
+                let deflated = decode_first_byte(0x80 | bit | opcode, true);
+                assert_eq!(deflated.is_ok(), bit == 0x40 && matches!(opcode, 1 | 2));
+                assert!(decode_first_byte(0x80 | opcode, true).is_ok_and(|first| !first.rsv1));
             }
         }
     }
@@ -300,7 +319,7 @@ mod tests {
     #[test]
     fn reserved_opcodes_are_refused() {
         for opcode in (3..=7).chain(11..=15) {
-            let got = decode_first_byte(0x80 | opcode);
+            let got = decode_first_byte(0x80 | opcode, false);
             assert_eq!(got, Err(Violation::ReservedOpcode));
         }
     }
@@ -308,7 +327,7 @@ mod tests {
     #[test]
     fn control_frames_are_refused_by_their_header() {
         for opcode in [0x8, 0x9, 0xa] {
-            let unfinished = decode_first_byte(opcode);
+            let unfinished = decode_first_byte(opcode, false);
             assert_eq!(unfinished, Err(Violation::ControlFragmented));
             for length in [126, 127] {
                 let long = decode(&[0x80 | opcode, 0x80 | length], true);

@@ -19,6 +19,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::extensions;
 use crate::head::{is_token, list_elements, Fields, Repeated, RequestHead};
+use crate::negotiation::{choose, Agreement, DeflateParameters};
 use crate::origin::split_authority;
 use crate::response::write_field;
 
@@ -61,6 +62,8 @@ pub struct Policy<'a> {
     pub subprotocols: &'a [String],
     /// Whether the request came over TLS (ours or a trusted proxy's).
     pub secure: bool,
+    /// The most that is granted of permessage-deflate; `None` declines every offer.
+    pub deflate: Option<DeflateParameters>,
 }
 
 /// A valid head.
@@ -79,6 +82,8 @@ pub struct Upgrade {
     pub accept_key: [u8; 28],
     /// The first of the **client's** subprotocols that the policy has, as index into its list.
     pub subprotocol: Option<usize>,
+    /// The offer of permessage-deflate that is taken.
+    pub deflate: Option<Agreement>,
 }
 
 /// A valid HTTP request that asks for no WebSocket.
@@ -146,6 +151,9 @@ pub fn write_accept(
     out.extend_from_slice(b"\r\n");
     if let Some(subprotocol) = subprotocol {
         write_field(out, "Sec-WebSocket-Protocol", subprotocol);
+    }
+    if let Some(agreement) = &upgrade.deflate {
+        write_field(out, "Sec-WebSocket-Extensions", &agreement.answer());
     }
     for (name, value) in headers {
         if check_field(name, value) != Err(FieldError::Reserved) {
@@ -234,8 +242,12 @@ fn judge_upgrade(
         return Err(Refusal::UpgradeWithBody);
     }
     let subprotocol = choose_subprotocol(fields, policy.subprotocols)?;
+    let mut deflate = None;
     for value in fields.all("sec-websocket-extensions") {
-        extensions::parse(value).map_err(|_| Refusal::ExtensionsMalformed)?;
+        let offers = extensions::parse(value).map_err(|_| Refusal::ExtensionsMalformed)?;
+        if let (None, Some(most)) = (deflate, policy.deflate) {
+            deflate = choose(&offers, most);
+        }
     }
     let origin = fields.one("origin").map_err(|_| Refusal::OriginForbidden)?;
     if !policy.origins.allows(origin, host, policy.secure) {
@@ -244,6 +256,7 @@ fn judge_upgrade(
     Ok(Upgrade {
         accept_key: accept_key(key),
         subprotocol,
+        deflate,
     })
 }
 
@@ -301,6 +314,7 @@ mod tests {
         let upgrade = Upgrade {
             accept_key: accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
             subprotocol: Some(0),
+            deflate: None,
         };
         let headers = [
             ("Set-Cookie".to_owned(), "a=b".to_owned()),

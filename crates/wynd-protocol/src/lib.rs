@@ -1,4 +1,4 @@
-//! The WebSocket protocol (RFC 6455) as a value: bytes go in, events come out.
+//! The WebSocket protocol (RFC 6455, RFC 7692) as a value: bytes go in, events come out.
 //!
 //! ```text
 //!  bytes received ──► handshake::HeadScanner ──► handshake::judge ──► 101 or a refusal
@@ -11,7 +11,8 @@
 //! hands in limits and masking keys.
 //!
 //! Nothing here panics on hostile input, and no header makes it reserve memory: what is held for an
-//! unfinished message grows with the bytes received, by at most one and a half times.
+//! unfinished message grows with the bytes received, by at most one and a half times; of a compressed
+//! one, up to the message limit.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -29,16 +30,20 @@
 
 mod client;
 mod closing;
+mod compression;
 mod connection;
+mod deflating;
 mod error;
 mod events;
 pub mod extensions;
 pub mod frames;
 pub mod handshake;
 mod head;
+mod inflating;
 mod limits;
 pub mod mask;
 mod messages;
+mod negotiation;
 mod origin;
 mod progress;
 mod response;
@@ -47,7 +52,12 @@ mod utf8;
 
 pub use crate::closing::{is_sendable_close_code, State};
 pub use crate::connection::Connection;
+pub use crate::deflating::{deflate_overhead_max, Deflater, DEFLATE_BYTES_MIN};
 pub use crate::error::{SendError, Violation};
 pub use crate::events::{Decoded, Event, MaskingKeys, Payload, Role};
+pub use crate::inflating::Inflaters;
 pub use crate::limits::Limits;
 pub use crate::messages::MessageKind;
+pub use crate::negotiation::{
+    choose, Agreement, DeflateOffer, DeflateParameters, WINDOW_BITS_MAX, WINDOW_BITS_MIN,
+};

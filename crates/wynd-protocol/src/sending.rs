@@ -13,7 +13,8 @@ use crate::messages::MessageKind;
 const CLOSE_REASON_MAX: usize = CONTROL_PAYLOAD_MAX - 2;
 
 impl Connection {
-    /// Append a message as one frame. Text is checked to be UTF-8.
+    /// Append a message as one frame, compressed where that was agreed and the message is long
+    /// enough. Text is checked to be UTF-8.
     ///
     /// # Errors
     ///
@@ -28,7 +29,12 @@ impl Connection {
         if kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
             return Err(SendError::TextInvalid);
         }
-        self.send_frame(kind.opcode(), payload, out)
+        self.check_sendable()?;
+        let mut deflated = Vec::new();
+        if self.deflate_payload(payload, &mut deflated) {
+            return self.send_frame(kind.opcode(), true, &deflated, out);
+        }
+        self.send_frame(kind.opcode(), false, payload, out)
     }
 
     /// Append a ping of at most 125 bytes.
@@ -78,7 +84,7 @@ impl Connection {
         } else if !reason.is_empty() {
             return Err(SendError::CloseCodeMissing);
         }
-        self.send_frame(Opcode::Close, &payload, out)?;
+        self.send_frame(Opcode::Close, false, &payload, out)?;
         self.state = self.state.after(Step::Sent);
         Ok(())
     }
@@ -88,7 +94,7 @@ impl Connection {
     ///
     /// Also for limits that the caller counts. A client without masking keys appends nothing.
     pub fn fail(&mut self, violation: &Violation, out: &mut Vec<u8>) {
-        self.progress = None;
+        self.discard_progress();
         self.state = self.state.after(Step::Violated);
         // The only error left is that nothing may or can be sent, and then nothing is owed.
         let _ = self.send_close(Some(violation.close_code()), violation.sentence(), out);
@@ -103,20 +109,33 @@ impl Connection {
         if payload.len() > CONTROL_PAYLOAD_MAX {
             return Err(SendError::ControlTooLong(payload.len()));
         }
-        self.send_frame(opcode, payload, out)
+        self.send_frame(opcode, false, payload, out)
+    }
+
+    /// Check that a frame may and can be sent.
+    fn check_sendable(&self) -> Result<(), SendError> {
+        if !self.state.may_send() {
+            return Err(SendError::CloseSent);
+        }
+        if self.role == Role::Client && self.masking_keys.is_none() {
+            return Err(SendError::MaskingKeysMissing);
+        }
+        Ok(())
     }
 
     fn send_frame(
         &mut self,
         opcode: Opcode,
+        rsv1: bool,
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if !self.state.may_send() {
-            return Err(SendError::CloseSent);
-        }
+        self.check_sendable()?;
         if self.role == Role::Server {
-            frames::encode_frame(opcode, payload, out);
+            let header = frames::encode_header(opcode, payload.len(), true, rsv1, None);
+            out.reserve(header.as_slice().len() + payload.len());
+            out.extend_from_slice(header.as_slice());
+            out.extend_from_slice(payload);
             return Ok(());
         }
         let keys = self
@@ -126,7 +145,7 @@ impl Connection {
         // §5.3: "The masking key is a 32-bit value chosen at random by the client", anew for each
         // frame.
         let key = keys.next_key();
-        let header = frames::encode_header(opcode, payload.len(), true, false, Some(key));
+        let header = frames::encode_header(opcode, payload.len(), true, rsv1, Some(key));
         out.extend_from_slice(header.as_slice());
         let start = out.len();
         out.extend_from_slice(payload);

@@ -367,7 +367,8 @@ fn fragment_flood_of_empty_frames_holds_nothing_but_its_count() {
 
 #[test]
 fn connection_is_small() {
-    assert!(size_of::<Connection>() <= 32, "{}", size_of::<Connection>());
+    // State, role and four boxes, empty while nothing is unfinished and no extension agreed.
+    assert!(size_of::<Connection>() <= 40, "{}", size_of::<Connection>());
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn judged(head: impl AsRef<[u8]>) -> Result<Judged, Refusal> {
         origins: &Origins::SameHost,
         subprotocols: &subprotocols,
         secure: false,
+        deflate: None,
     };
     judge(head.as_ref(), &HeadLimits::default(), &policy)
 }

@@ -19,6 +19,7 @@ fn judged(head: &[u8]) -> Result<Judged, Refusal> {
         origins: &Origins::SameHost,
         subprotocols: &spoken,
         secure: false,
+        deflate: Some(wynd_protocol::DeflateParameters::SHARED),
     };
     judge(head, &HeadLimits::default(), &policy)
 }
@@ -46,7 +47,7 @@ proptest! {
     #[test]
     fn arbitrary_heads_are_judged_without_a_panic(head in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = judged(&head);
-        let _ = judge_response(&head, &HeadLimits::default(), &[0; 16], &[]);
+        let _ = judge_response(&head, &HeadLimits::default(), &[0; 16], &[], None);
         let _ = HeadScanner::default().find_end(&head, &HeadLimits::default());
     }
 
@@ -88,7 +89,7 @@ proptest! {
         write_accept(&mut accept, &upgrade, None, &[(name.clone(), value.clone())]);
         let mut response = Vec::new();
         write_response(&mut response, 200, &[(&name, &value)], b"", true);
-        for (bytes, lines) in [(accept, 4), (response, 3)] {
+        for (bytes, lines) in [(accept, 5), (response, 3)] {
             let ends = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
             let feeds = bytes.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
             prop_assert_eq!(feeds, 2 * ends);

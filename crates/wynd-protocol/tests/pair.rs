@@ -49,6 +49,7 @@ fn handshake_then_messages_both_ways() {
         origins: &Origins::SameHost,
         subprotocols: &spoken,
         secure: false,
+        deflate: None,
     };
     let Ok(Judged::Upgrade(upgrade)) = judge(&wire, &limits, &policy) else {
         panic!("refused");
@@ -56,7 +57,7 @@ fn handshake_then_messages_both_ways() {
     assert_eq!(upgrade.subprotocol, Some(0));
     let mut answer = Vec::new();
     write_accept(&mut answer, &upgrade, Some("chat"), &[]);
-    let accepted = judge_response(&answer, &limits, &key, &offers).unwrap();
+    let accepted = judge_response(&answer, &limits, &key, &offers, None).unwrap();
     assert_eq!(accepted.subprotocol.as_deref(), Some("chat"));
 
     for part in [1, 2, 3, 7, 64, 1_000_000] {

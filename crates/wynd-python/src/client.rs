@@ -13,7 +13,8 @@ use pyo3::types::{PyBytes, PyList};
 use wynd_protocol::frames::{self, Opcode};
 use wynd_protocol::handshake::{judge_response, write_client_request, HeadLimits};
 use wynd_protocol::{
-    Connection, Event, Limits, MessageKind, Payload, Role, SendError, State, Violation,
+    choose, extensions, Connection, DeflateOffer, DeflateParameters, Event, Inflaters, Limits,
+    MessageKind, Payload, Role, SendError, State, Violation,
 };
 
 use crate::config::OriginRules;
@@ -22,6 +23,22 @@ pyo3::import_exception!(wynd.errors, ConnectionClosed);
 
 /// Payload of a ping or pong unless told otherwise.
 const NOTHING: &[u8] = b"";
+
+/// Compression level of both ends.
+const LEVEL: u8 = 6;
+
+/// What the client's end offers: contexts on both sides, and the server may choose the window.
+const OFFER: DeflateOffer = DeflateOffer {
+    parameters: ALL,
+    has_client_window: true,
+};
+
+const ALL: DeflateParameters = DeflateParameters {
+    server_no_context_takeover: false,
+    client_no_context_takeover: false,
+    server_max_window_bits: 15,
+    client_max_window_bits: 15,
+};
 
 /// An event with data of its own.
 enum Happened {
@@ -154,13 +171,24 @@ impl ServerProtocol {
 #[pymethods]
 impl ServerProtocol {
     #[new]
-    #[pyo3(signature = (*, message_bytes_max=1_048_576, message_fragments_max=16_384))]
-    fn new(message_bytes_max: usize, message_fragments_max: u32) -> Self {
-        Self(Mutex::new(End::new(
-            Role::Server,
-            message_bytes_max,
-            message_fragments_max,
-        )))
+    #[pyo3(signature = (*, message_bytes_max=1_048_576, message_fragments_max=16_384, extensions=None, level=6))]
+    fn new(
+        message_bytes_max: usize,
+        message_fragments_max: u32,
+        extensions: Option<&str>,
+        level: u8,
+    ) -> PyResult<Self> {
+        let mut end = End::new(Role::Server, message_bytes_max, message_fragments_max);
+        if let Some(field) = extensions {
+            let offers = extensions::parse(field.as_bytes());
+            let agreement = offers.ok().and_then(|offers| choose(&offers, ALL));
+            let agreement = agreement
+                .ok_or_else(|| PyValueError::new_err(format!("cannot agree to {field:?}")))?;
+            let inflaters = Inflaters::default();
+            end.connection
+                .enable_deflate(agreement.parameters, level, inflaters);
+        }
+        Ok(Self(Mutex::new(end)))
     }
 
     /// Decode what arrived; return its events, in order.
@@ -239,6 +267,7 @@ impl ServerProtocol {
 struct Asked {
     key: [u8; 16],
     subprotocols: Vec<String>,
+    compression: bool,
 }
 
 struct Client {
@@ -311,7 +340,11 @@ impl ClientProtocol {
 
     /// Return an upgrade request.
     #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
-    #[pyo3(signature = (target="/", host="localhost", subprotocols=Vec::new(), headers=Vec::new()))]
+    #[pyo3(signature = (
+        target="/", host="localhost", subprotocols=Vec::new(), headers=Vec::new(),
+        compression=false
+    ))]
+    #[allow(clippy::too_many_arguments)] // named ones in Python
     fn handshake_request<'py>(
         &self,
         py: Python<'py>,
@@ -319,28 +352,50 @@ impl ClientProtocol {
         host: &str,
         subprotocols: Vec<String>,
         headers: Vec<(String, String)>,
+        compression: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let key = self.draw::<16>(py)?;
         let mut out = Vec::new();
         let offered: Vec<&str> = subprotocols.iter().map(String::as_str).collect();
-        let fields: Vec<(&str, &str)> = headers
+        let mut fields: Vec<(&str, &str)> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
+        let offer = OFFER.field();
+        if compression {
+            fields.push(("Sec-WebSocket-Extensions", &offer));
+        }
         write_client_request(&mut out, target, host, &key, &offered, &fields);
-        lock(&self.client).asked = Some(Asked { key, subprotocols });
+        lock(&self.client).asked = Some(Asked {
+            key,
+            subprotocols,
+            compression,
+        });
         Ok(PyBytes::new(py, &out))
     }
 
     /// Judge the head that answered `handshake_request`; return the agreed subprotocol.
     fn handshake_response(&self, head: &[u8]) -> PyResult<Option<String>> {
-        let client = lock(&self.client);
+        let mut client = lock(&self.client);
         let Some(asked) = &client.asked else {
             return Err(PyRuntimeError::new_err("call handshake_request first"));
         };
         let offered: Vec<&str> = asked.subprotocols.iter().map(String::as_str).collect();
-        match judge_response(head, &HeadLimits::default(), &asked.key, &offered) {
-            Ok(accepted) => Ok(accepted.subprotocol),
+        let compression = asked.compression.then_some(&OFFER);
+        match judge_response(
+            head,
+            &HeadLimits::default(),
+            &asked.key,
+            &offered,
+            compression,
+        ) {
+            Ok(accepted) => {
+                if let Some(agreed) = accepted.deflate {
+                    let connection = &mut client.end.connection;
+                    connection.enable_deflate(agreed, LEVEL, Inflaters::default());
+                }
+                Ok(accepted.subprotocol)
+            }
             Err(fault) => Err(PyValueError::new_err(format!(
                 "response refused: {fault:?}"
             ))),
@@ -395,6 +450,13 @@ impl ClientProtocol {
         self.sent(py, |connection, out| {
             connection.send_close(code, reason, out)
         })
+    }
+
+    /// Whether the server agreed to compression.
+    #[getter]
+    fn compressed(&self) -> bool {
+        let client = lock(&self.client);
+        client.end.connection.deflate_parameters().is_some()
     }
 
     /// How far the closing handshake is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use wynd_engine::{Config, OriginRule, Origins, RoomPolicy, Statistics};
+use wynd_engine::{Compression, Config, OriginRule, Origins, RoomPolicy, Statistics};
 
 /// Longest time a limit can mean: thirty years. Clocks do not overflow with it.
 const SECONDS_MAX: f64 = 1e9;
@@ -35,6 +35,32 @@ pub(crate) struct Limits {
     rooms_per_connection_max: usize,
     room_name_bytes_max: usize,
     early_bytes_max: usize,
+}
+
+/// The fields of `wynd.compression.Compression`, read by attribute.
+#[derive(FromPyObject)]
+pub(crate) struct Compressing {
+    mode: String,
+    level: u8,
+    server_max_window_bits: u8,
+    client_max_window_bits: u8,
+}
+
+impl Compressing {
+    /// Returns what the shard is told; Python checked the numbers.
+    pub(crate) fn parse(&self) -> PyResult<Compression> {
+        match self.mode.as_str() {
+            "shared" => Ok(Compression::Shared { level: self.level }),
+            "dedicated" => Ok(Compression::Dedicated {
+                level: self.level,
+                server_max_window_bits: self.server_max_window_bits,
+                client_max_window_bits: self.client_max_window_bits,
+            }),
+            mode => Err(PyValueError::new_err(format!(
+                "no compression is called {mode:?}"
+            ))),
+        }
+    }
 }
 
 /// Which origins may connect: `"same-host"`, `"*"` or a list of rules.
@@ -71,7 +97,12 @@ pub(crate) fn duration(seconds: f64) -> Duration {
 }
 
 /// Builds the shard's configuration.
-pub(crate) fn config(limits: &Limits, origins: Origins, subprotocols: Vec<String>) -> Config {
+pub(crate) fn config(
+    limits: &Limits,
+    origins: Origins,
+    subprotocols: Vec<String>,
+    compression: Compression,
+) -> Config {
     Config {
         handshake_timeout: duration(limits.handshake_timeout_s),
         head_bytes_max: limits.head_bytes_max,
@@ -97,6 +128,7 @@ pub(crate) fn config(limits: &Limits, origins: Origins, subprotocols: Vec<String
         early_bytes_max: limits.early_bytes_max,
         origins,
         subprotocols,
+        compression,
         ..Config::default()
     }
 }
@@ -136,6 +168,7 @@ pub(crate) fn counters<'py>(py: Python<'py>, counted: &Statistics) -> PyResult<B
         ("connections_accepted", counted.connections_accepted),
         ("messages_received", counted.messages_received),
         ("messages_sent", counted.messages_sent),
+        ("messages_deflated", counted.messages_deflated),
         ("bytes_received", counted.bytes_received),
         ("bytes_sent", counted.bytes_sent),
         ("outbox_bytes", counted.outbox_bytes),

@@ -12,14 +12,14 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use wynd_engine::{
-    ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork, PublishOptions, Shard,
+    Compression, ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork, PublishOptions, Shard,
     SocketKind, Waker,
 };
 
 use crate::batch::{tell_failure, Receiver, Taken, RECEIVERS};
 use crate::clock::{Clock, Pace};
 use crate::commands::{kind_of, outgoing, Outbound, Outgoing};
-use crate::config::{self, Limits, OriginRules};
+use crate::config::{self, Compressing, Limits, OriginRules};
 use crate::errors;
 use crate::pushing::this_thread;
 use crate::state::{Next, State, Turns};
@@ -168,7 +168,8 @@ fn owned(fd: RawFd) -> PyResult<OwnedFd> {
 impl Engine {
     #[new]
     #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
-    #[pyo3(signature = (limits, origins, subprotocols, *, seed, schedule, clock=None))]
+    #[pyo3(signature = (limits, origins, subprotocols, *, seed, schedule, clock=None, compression=None))]
+    #[allow(clippy::too_many_arguments)] // named ones in Python
     fn new(
         py: Python<'_>,
         limits: Limits,
@@ -177,8 +178,10 @@ impl Engine {
         seed: u64,
         schedule: Py<PyAny>,
         clock: Option<Py<PyAny>>,
+        compression: Option<Compressing>,
     ) -> PyResult<Self> {
-        let config = config::config(&limits, origins.parse()?, subprotocols);
+        let compression = compression.map_or(Ok(Compression::Off), |given| given.parse())?;
+        let config = config::config(&limits, origins.parse()?, subprotocols, compression);
         let clock = Clock::new(py, clock)?;
         let network = MioNetwork::new().map_err(|error| errors::os_error(&error))?;
         let shard = Shard::new(config, network, Meter::default(), seed, clock.now(py)?)

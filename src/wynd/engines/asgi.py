@@ -24,6 +24,7 @@ from wynd.request import Accept, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
+    from wynd.compression import Compression
     from wynd.engines.base import Address, ListenerOptions, Sink
     from wynd.engines.hosting import Application
     from wynd.engines.peer import Event, Send
@@ -60,8 +61,14 @@ class PortableEngine(PeerEngine):
 
     name = "portable"
 
-    def __init__(self, limits: Limits, origins: Origins, subprotocols: Sequence[str]) -> None:
-        super().__init__(limits, origins, subprotocols)
+    def __init__(
+        self,
+        limits: Limits,
+        origins: Origins,
+        subprotocols: Sequence[str],
+        compression: Compression | None = None,
+    ) -> None:
+        super().__init__(limits, origins, subprotocols, compression)
         self._keys = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Accept | Response]] = {}
         self._hosts: dict[int, Host] = {}
@@ -72,6 +79,10 @@ class PortableEngine(PeerEngine):
         """See `Engine.start`."""
         super().start(loop, sink)
         log.info("portable engine: the host server bounds %s", "; ".join(_OPEN_LIMITS))
+        if self.compression is not None:
+            log.info(
+                "portable engine: the host server decides about compression; listen() declines it"
+            )
 
     async def listen(self, listener: int, options: ListenerOptions) -> tuple[Address, ...]:
         """See `Engine.listen`."""

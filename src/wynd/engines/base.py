@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from wynd.compression import Compression
     from wynd.errors import HandlerError
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Request, Response
@@ -142,6 +143,8 @@ class EngineStatistics:
     """Close code the application saw → how often."""
     messages_received: int = 0
     messages_sent: int = 0
+    messages_deflated: int = 0
+    """How often a message was compressed; a broadcast counts once for all who share that form."""
     bytes_received: int = 0
     bytes_sent: int = 0
     outbox_bytes: int = 0
@@ -240,9 +243,16 @@ class Engine(ABC):
     core: object | None = None
     """What handles send to directly where the engine is native and started; private to it."""
 
-    def __init__(self, limits: Limits, origins: Origins, subprotocols: Sequence[str]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        origins: Origins,
+        subprotocols: Sequence[str],
+        compression: Compression | None = None,
+    ) -> None:
         self.limits = limits
         self.origins = origins
+        self.compression = compression
         self.subprotocols: tuple[str, ...] = tuple(subprotocols)
 
     @abstractmethod

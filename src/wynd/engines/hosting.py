@@ -108,7 +108,7 @@ def _config(application: Application, limits: Limits) -> Any:
         ws_max_size=limits.message_bytes_max + MESSAGE_MARGIN_BYTES,
         ws_ping_interval=limits.ping_interval_s,
         ws_ping_timeout=limits.ping_timeout_s,
-        ws_per_message_deflate=False,  # off by default on the native engine too
+        ws_per_message_deflate=False,  # it inflates a whole frame before it looks at ws_max_size
         lifespan="off",
         log_config=None,
         log_level="warning",  # at INFO it logs paths with their query, where tokens travel

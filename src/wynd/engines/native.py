@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
+    from wynd.compression import Compression
     from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, QuickPath, Sink
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Response
@@ -64,6 +65,7 @@ class NativeEngine(Engine):
         limits: bounds of the shard.
         origins: which pages may connect.
         subprotocols: what `Sec-WebSocket-Protocol` may agree on.
+        compression: which offers of permessage-deflate are taken; None declines all.
         clock: float seconds that never go back, where a test drives the time; None is the
             system's monotonic clock.
     """
@@ -75,10 +77,11 @@ class NativeEngine(Engine):
         limits: Limits,
         origins: Origins,
         subprotocols: Sequence[str],
+        compression: Compression | None = None,
         *,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(limits, origins, subprotocols)
+        super().__init__(limits, origins, subprotocols, compression)
         self.core: Core | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sink: Sink | None = None
@@ -105,6 +108,7 @@ class NativeEngine(Engine):
             seed=secrets.randbits(64),
             schedule=self._schedule,
             clock=self._clock,
+            compression=self.compression,
         )
         for pattern, policy in self._policies:
             core.set_room_policy(pattern, policy.kind, policy.code, policy.reason)

@@ -30,6 +30,7 @@ from wynd.engines.peer import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wynd.compression import Compression
     from wynd.engines.base import Opcode, Payload, Sink
     from wynd.engines.outbox import Frame
     from wynd.engines.peer import Peer, Send
@@ -47,8 +48,14 @@ _DIRECT = Policy.close(1013, TOO_SLOW)
 class PeerEngine(Engine):
     """The half of the portable engine that starts when a connection is open."""
 
-    def __init__(self, limits: Limits, origins: Origins, subprotocols: Sequence[str]) -> None:
-        super().__init__(limits, origins, subprotocols)
+    def __init__(
+        self,
+        limits: Limits,
+        origins: Origins,
+        subprotocols: Sequence[str],
+        compression: Compression | None = None,
+    ) -> None:
+        super().__init__(limits, origins, subprotocols, compression)
         self._ledger = Ledger()
         self._rooms: Rooms[Peer] = Rooms()
         self._keys = itertools.count(1)

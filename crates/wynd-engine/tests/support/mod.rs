@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use wynd_engine::{
     Buffered, CommandQueue, Config, ConnId, Event, EventBatch, ListenerId, ListenerOptions,
-    MessageKind, Meter, PeerAddress, PublishOptions, Shard, SocketKind,
+    MessageKind, Meter, PeerAddress, PublishOptions, Shard, SocketKind, Statistics,
 };
-use wynd_protocol::{Connection, Event as FrameEvent, Limits, Payload, Role};
+use wynd_protocol::{
+    extensions, Connection, DeflateOffer, DeflateParameters, Event as FrameEvent, Inflaters,
+    Limits, Payload, Role,
+};
 
 use network::MemoryNetwork;
 
@@ -162,8 +165,19 @@ impl Harness {
 
     /// An open connection.
     pub fn open(&mut self) -> Peer {
+        self.open_offering(None)
+    }
+
+    /// An open connection that uses the compression it offered, as far as the server takes it.
+    pub fn open_offering(&mut self, offer: Option<DeflateOffer>) -> Peer {
         let socket = self.connect();
-        self.network.write(socket, REQUEST.as_bytes());
+        let mut request = REQUEST.to_owned();
+        if let Some(offer) = &offer {
+            let field = format!("\r\nSec-WebSocket-Extensions: {}\r\n\r\n", offer.field());
+            request.truncate(request.len() - 4);
+            request += &field;
+        }
+        self.network.write(socket, request.as_bytes());
         let told = self.settle();
         let id = told
             .iter()
@@ -181,6 +195,14 @@ impl Harness {
         self.network.forget_calls(socket);
         let mut protocol = Connection::new(Role::Client);
         protocol.set_masking_keys(Box::new(|| [1, 2, 3, 4]));
+        let answered = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+        if let Some(answered) = answered {
+            let answered = extensions::parse(answered.as_bytes()).unwrap();
+            let agreed = offer.unwrap().judge(&answered).unwrap();
+            protocol.enable_deflate(agreed, 6, Inflaters::default());
+        }
         Peer {
             socket,
             id,
@@ -211,6 +233,10 @@ impl Harness {
         let options = PublishOptions::default();
         self.commands
             .push_publish(room, MessageKind::Text, text.as_bytes(), options);
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        self.shard.statistics()
     }
 
     pub fn publish_bytes(&mut self, room: Option<&str>, fill: u8, size: usize) {
@@ -249,6 +275,11 @@ impl Peer {
         let mut frame = Vec::new();
         self.protocol.send_close(code, reason, &mut frame).unwrap();
         harness.network.write(self.socket, &frame);
+    }
+
+    /// What the peer agreed to.
+    pub fn agreed(&self) -> Option<DeflateParameters> {
+        self.protocol.deflate_parameters().copied()
     }
 
     /// A frame that breaks a rule: a reserved opcode.
