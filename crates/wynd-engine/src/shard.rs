@@ -1,6 +1,6 @@
 //! The shard and its turn: poll, batch, apply, flush.
 //! This file says in which order things happen; what happens is in `readiness`, `listener`, `handshaking`,
-//! `receiving`, `applying`, `publishing`, `flushing`, `closing` and `deadlines`.
+//! `receiving`, `applying`, `publishing`, `flushing`, `closing`, `deadlines` and `securing`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,6 +23,7 @@ use crate::net::{Network, Readiness, SocketKind, Waker};
 use crate::net_mio::MioNetwork;
 use crate::queue::Pool;
 use crate::rooms::{RoomPolicy, Rooms};
+use crate::securing::Sealing;
 use crate::slots::Slots;
 use crate::stats::Statistics;
 use crate::timers::Timers;
@@ -65,6 +66,7 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
+    pub(crate) sealing: Sealing,
     pub(crate) listeners: Vec<Option<Listener<N::Listener>>>,
     pub(crate) addresses: Addresses,
     pub(crate) arrivals: Option<Bucket>,
@@ -114,6 +116,7 @@ impl<N: Network> Shard<N> {
             rooms: Rooms::default(),
             timers: Timers::new(),
             pool: Pool::default(),
+            sealing: Sealing::default(),
             listeners: Vec::new(),
             addresses: Addresses::default(),
             arrivals: config
