@@ -3,7 +3,7 @@
 The layers, from the top: `app` (Wynd: registration, listen, stop) → `dispatch` and `stepping`
 (events → handlers, in order per connection) → `connection` ← `handle` ← `rooms` (what handlers
 register on and send with) → `engines.base` (one interface) ← `engines.native` (Rust) and
-`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `codes`, `errors`.
+`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `codes`, `errors`, `tls`.
 """
 
 from wynd.app import Statistics, Wynd
@@ -11,6 +11,7 @@ from wynd.codes import CloseCode
 from wynd.connection import Connection
 from wynd.engines.base import Policy, Prepared
 from wynd.errors import (
+    CertificateError,
     ConnectionClosed,
     EngineUnavailable,
     HandlerError,
@@ -25,11 +26,13 @@ from wynd.limits import Limits
 from wynd.request import Accept, ClientInfo, Request, Response
 from wynd.rooms import Audience
 from wynd.sent import Sent
+from wynd.tls import Tls
 
 __all__ = [
     "Accept",
     "Audience",
     "BinaryMessage",
+    "CertificateError",
     "ClientInfo",
     "CloseCode",
     "CloseEvent",
@@ -50,6 +53,7 @@ __all__ = [
     "Sent",
     "Statistics",
     "TextMessage",
+    "Tls",
     "Wynd",
     "WyndError",
 ]

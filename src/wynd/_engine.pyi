@@ -7,6 +7,7 @@ from wynd.engines.base import Prepared
 from wynd.limits import Limits
 
 __all__ = [
+    "Certificates",
     "ClientProtocol",
     "Engine",
     "Frame",
@@ -22,6 +23,16 @@ class Frame:
 
     def __len__(self) -> int:
         """Return the bytes on the wire, header included."""
+
+@final
+class Certificates:
+    """A certificate chain and its key, read from PEM files; listeners may share it.
+
+    Raises:
+        ValueError: one sentence with the file and the reason.
+    """
+
+    def __new__(cls, certificate: str, key: str) -> Certificates: ...
 
 @final
 class Engine:
@@ -112,6 +123,13 @@ class Engine:
 
     def remove_listener(self, listener: int) -> None:
         """Stop accepting and close the listening socket; its connections go on."""
+
+    def use_certificates(self, listener: int, certificates: Certificates) -> bool:
+        """Serve connections accepted from now on over TLS; false if there is no such listener.
+
+        Right after `add_listener` it makes a listener speak TLS only; later it replaces what new
+        connections are served with.
+        """
 
     def adopt(self, fd: int, listener: int, asks: bool) -> int:
         """Take over a connected socket before its handshake; return its key.

@@ -12,10 +12,11 @@
 //! # Files
 //!
 //! `engine.rs` what Python calls; `state.rs` the shard behind its mutex; `batch.rs` events to Python;
-//! `commands.rs`, `pushing.rs` sends to the queue; `clock.rs` time; `config.rs` options in, counters out;
+//! `commands.rs`, `pushing.rs` sends to the queue; `clock.rs` time; `config.rs` options in, counters out; `certificates.rs` PEM files;
 //! `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
 
 mod batch;
+mod certificates;
 mod client;
 mod clock;
 mod commands;
@@ -30,6 +31,8 @@ use pyo3::prelude::*;
 /// The native engine of wynd. Private: use `wynd`.
 #[pymodule(gil_used = true)]
 mod _engine {
+    #[pymodule_export]
+    use crate::certificates::Certificates;
     #[pymodule_export]
     use crate::client::{encode_frame, is_origin_allowed, mask, ClientProtocol, ServerProtocol};
     #[pymodule_export]

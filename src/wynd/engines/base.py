@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wynd.errors import HandlerError
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Request, Response
+    from wynd.tls import Tls
 
 __all__ = [
     "Address",
@@ -127,6 +128,8 @@ class ListenerOptions:
     reuse_port: bool = False
     asks: bool = False
     """Whether `Sink.requested` decides about each request of this listener."""
+    tls: Tls | None = None
+    """Where its connections come over TLS: the files of certificate and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,17 @@ class Engine(ABC):
 
         Raises:
             OSError: port in use and the like; nothing is left open then.
+            CertificateError: certificate or key cannot be used.
+        """
+
+    @abstractmethod
+    def reload_certificates(self) -> None:
+        """Read the files of all listeners with TLS again, for connections that come from now on.
+
+        Those that are open go on as they are. An engine without such listeners does nothing.
+
+        Raises:
+            CertificateError: nothing was replaced then.
         """
 
     @abstractmethod
