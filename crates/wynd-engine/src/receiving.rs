@@ -36,7 +36,7 @@ pub(crate) enum Received {
 }
 
 /// Reads once; what it gives is plaintext, whatever the connection runs over.
-#[inline(never)]
+#[inline]
 pub(crate) fn receive<N: Network>(
     network: &mut N,
     conn: &mut Conn<N::Socket>,
@@ -51,7 +51,7 @@ pub(crate) fn receive<N: Network>(
 }
 
 /// Reads once from the socket into `buffer`.
-#[inline(always)]
+#[inline]
 pub(crate) fn read<N: Network>(
     network: &mut N,
     conn: &mut Conn<N::Socket>,

@@ -182,6 +182,7 @@ impl<N: Network> Shard<N> {
     }
 
     /// A read brought bytes of TLS and no data: the handshake goes on, or has failed.
+    #[cold]
     pub(crate) fn note_overhead(&mut self, id: ConnId, batch: &mut EventBatch) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
@@ -225,6 +226,7 @@ impl<N: Network> Shard<N> {
 
     /// Puts `close_notify` (RFC 8446 §6.1) behind everything that was sent; false if there is none to
     /// send, or it is there already.
+    #[cold]
     pub(crate) fn end_tls(&mut self, id: ConnId) -> bool {
         let is_begun = self
             .conns

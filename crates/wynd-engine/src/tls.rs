@@ -78,6 +78,8 @@ impl fmt::Debug for Tls {
 
 impl Tls {
     /// Begins a session; `None` if there is no randomness for it.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn new(certificates: &Certificates) -> Option<Self> {
         Some(Self {
             session: UnbufferedServerConnection::new(certificates.config()).ok()?,
