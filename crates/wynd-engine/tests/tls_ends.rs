@@ -167,18 +167,18 @@ fn test_a_first_message_without_end_is_bounded() {
     let pair = Pair::new();
     let mut harness = secured(quiet(), &pair);
     let socket = harness.connect();
-    // Records of a ClientHello that claims 16 MiB, each with 16 KiB of it.
+    // Records of a ClientHello that claims 65,000 bytes, each with 16 KiB of it.
     let mut record = vec![22, 3, 1, 0x40, 0];
     record.extend_from_slice(&[0; 0x4000]);
     let mut first = record.clone();
-    first[5..9].copy_from_slice(&[1, 0xff, 0xff, 0xff]);
+    first[5..9].copy_from_slice(&[1, 0, 0xfd, 0xe8]);
     harness.network.write(socket, &first);
-    for _ in 0..8 {
-        harness.settle();
-        assert!(harness.meter.bytes() < 64 * 1024);
-        harness.network.write(socket, &record);
-    }
     harness.settle();
+    for _ in 0..2 {
+        assert!(harness.meter.bytes() > 16 * 1024);
+        harness.network.write(socket, &record);
+        harness.settle();
+    }
     let calls = harness.network.calls(socket);
     assert!(calls.contains(&Call::ShutdownWrite), "{calls:?}");
     assert_eq!(harness.meter.bytes(), 0);
@@ -249,6 +249,23 @@ fn test_records_that_never_leave_are_a_stalled_outbox() {
     let stall = u64::try_from(config.outbox_stall.as_millis()).unwrap();
     let mut harness = secured(config, &pair);
     let (peer, id) = TlsPeer::open(&mut harness, pair.client(VERSIONS[0]));
+    harness.network.make_room(peer.socket, 10);
+    harness.send_text(id, "does not fit as a whole");
+    harness.flush();
+    harness.pass(stall - 1);
+    assert_eq!(harness.settle(), []);
+    harness.pass(2);
+    let told = harness.settle();
+    assert_eq!(told, [Told::Closed(id, None, 1006, String::new())]);
+}
+
+#[test]
+fn test_a_send_behind_records_that_wait_begins_no_deadline_of_its_own() {
+    let pair = Pair::new();
+    let config = quiet();
+    let stall = u64::try_from(config.outbox_stall.as_millis()).unwrap();
+    let mut harness = secured(config, &pair);
+    let (peer, id) = TlsPeer::open(&mut harness, pair.client(VERSIONS[0]));
     harness.pass(stall * 2); // an idle connection has no such deadline
     harness.network.make_room(peer.socket, 10);
     harness.send_text(id, "does not fit as a whole");
@@ -289,6 +306,49 @@ fn test_a_peer_that_ends_its_direction_still_gets_what_waits_as_records() {
     peer.receive(&harness);
     assert_eq!(peer.read(), [Seen::Close(Some(1000), String::new())]);
     assert!(peer.has_ended);
+}
+
+#[test]
+fn test_our_close_notify_is_waited_for_when_the_peer_has_ended() {
+    let pair = Pair::new();
+    let mut harness = secured(quiet(), &pair);
+    let (mut peer, id) = TlsPeer::open(&mut harness, pair.client(VERSIONS[0]));
+    let mut frame = Vec::new();
+    peer.protocol
+        .send_close(Some(1000), "", &mut frame)
+        .unwrap();
+    peer.write(&frame);
+    let records = peer.records();
+    harness.network.write(peer.socket, &records);
+    // Room for the record of our close frame alone.
+    harness.network.make_room(peer.socket, 5 + 4 + 1 + 16);
+    assert_eq!(
+        harness.settle(),
+        [Told::Closing(id, None, Some(1000))],
+        "the peer has not ended"
+    );
+    assert_eq!(finish(&mut harness, peer.socket), []);
+    harness.network.make_room(peer.socket, 1000);
+    let told = harness.settle();
+    assert_eq!(told, [Told::Closed(id, Some(1000), 1000, String::new())]);
+    peer.receive(&harness);
+    assert!(peer.has_ended);
+}
+
+#[test]
+fn test_a_peer_that_is_gone_takes_no_records() {
+    let pair = Pair::new();
+    let mut harness = secured(quiet(), &pair);
+    let (peer, id) = TlsPeer::open(&mut harness, pair.client(VERSIONS[0]));
+    harness.network.make_room(peer.socket, 10);
+    harness.commands.push_close(id, Some(1000), "");
+    harness.flush();
+    assert_eq!(harness.settle(), [Told::Closing(id, Some(1000), None)]);
+    harness.network.make_room(peer.socket, 1000);
+    harness.network.0.borrow_mut().line(peer.socket).is_reset = true;
+    let told = harness.settle();
+    assert_eq!(told, [Told::Closed(id, Some(1000), 1006, String::new())]);
+    assert_eq!(harness.meter.bytes(), 0);
 }
 
 #[test]
