@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -177,11 +178,13 @@ async def test_a_client_that_trusts_nobody_is_no_harm(
 async def test_plain_text_on_a_tls_port_ends_without_a_word_in_the_log(
     engine: EngineName, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
+    wynd = echoing(engine)
     with caplog.at_level(logging.WARNING):
-        async with serving(echoing(engine), authority.issue()) as port:
+        async with serving(wynd, authority.issue()) as port:
             for _ in range(3):
                 with pytest.raises((websockets.InvalidMessage, ConnectionResetError)):
                     await connect(port)
+            assert wynd.statistics().tls_failures == (3 if engine == "native" else 0)
             async with secured(port, authority.client()) as client:
                 await client.send("all is well")
                 assert await client.recv() == "all is well"
@@ -351,6 +354,19 @@ async def test_one_file_may_hold_both(engine: EngineName, authority: Authority) 
         serving(echoing(engine), Tls(str(both))) as port,
         secured(port, authority.client()) as client,
     ):
+        await client.send("hello")
+        assert await client.recv() == "hello"
+
+
+async def test_file_names_need_not_be_utf_8(engine: EngineName, authority: Authority) -> None:
+    authority.issue()
+    name = authority.folder / os.fsdecode(b"caf\xe9.pem")
+    try:
+        (authority.folder / "server.pem").rename(name)
+    except OSError as error:
+        pytest.skip(f"this file system takes no such name: {error}")
+    tls = Tls(name, authority.folder / "server.key")
+    async with serving(echoing(engine), tls) as port, secured(port, authority.client()) as client:
         await client.send("hello")
         assert await client.recv() == "hello"
 

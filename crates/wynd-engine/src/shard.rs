@@ -67,6 +67,8 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
     pub(crate) sealing: Sealing,
+    /// TLS handshakes that may still be carried on in this turn.
+    pub(crate) tls_handshakes_left: usize,
     pub(crate) listeners: Vec<Option<Listener<N::Listener>>>,
     pub(crate) addresses: Addresses,
     pub(crate) arrivals: Option<Bucket>,
@@ -117,6 +119,7 @@ impl<N: Network> Shard<N> {
             timers: Timers::new(),
             pool: Pool::default(),
             sealing: Sealing::default(),
+            tls_handshakes_left: 0,
             listeners: Vec::new(),
             addresses: Addresses::default(),
             arrivals: config

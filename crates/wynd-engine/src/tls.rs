@@ -92,6 +92,11 @@ impl Tls {
         })
     }
 
+    /// Whether the handshake is not through.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.stage == Stage::Handshaking
+    }
+
     /// Whether the peer said that it sends no more.
     pub(crate) fn is_peer_ended(&self) -> bool {
         self.is_peer_ended

@@ -268,3 +268,32 @@ fn test_new_keys_in_the_middle_of_a_connection_change_nothing() {
         assert_eq!(peer.read(), [seen("answer")]);
     }
 }
+
+#[test]
+fn test_a_storm_of_handshakes_leaves_others_their_turn() {
+    let pair = Pair::new();
+    let mut harness = secured(quiet(), &pair);
+    let mut storm: Vec<TlsPeer> = (0..100)
+        .map(|_| TlsPeer::connect(&mut harness, pair.client(VERSIONS[0])))
+        .collect();
+    harness.settle(); // accepted before the one who speaks next
+    let (mut peer, id) = TlsPeer::open(&mut harness, pair.client(VERSIONS[0]));
+    for one in &mut storm {
+        let hello = one.records();
+        harness.network.write(one.socket, &hello);
+    }
+    peer.write_text("am I served?");
+    let records = peer.records();
+    harness.network.write(peer.socket, &records);
+    assert_eq!(harness.turn(), [text(id, "am I served?")]);
+    let answered = |harness: &Harness| {
+        let mut world = harness.network.0.borrow_mut();
+        let mut is_answered = |one: &TlsPeer| !world.line(one.socket).outgoing.is_empty();
+        storm.iter().filter(|one| is_answered(one)).count()
+    };
+    assert_eq!(answered(&harness), 8);
+    harness.turn();
+    assert_eq!(answered(&harness), 16);
+    harness.settle();
+    assert_eq!(answered(&harness), 100);
+}

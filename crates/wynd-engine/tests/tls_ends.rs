@@ -127,6 +127,7 @@ fn test_a_forged_record_ends_the_connection_with_an_alert() {
 fn test_plain_text_on_a_tls_port_gets_an_alert_and_the_end() {
     let pair = Pair::new();
     let mut harness = secured(quiet(), &pair);
+    let mut failures = 0;
     for garbage in [
         b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n".to_vec(),
         vec![0; 100_000],
@@ -136,6 +137,8 @@ fn test_plain_text_on_a_tls_port_gets_an_alert_and_the_end() {
         harness.network.write(socket, &garbage);
         assert_eq!(harness.settle(), []);
         assert!(is_alert(&harness.network.take_output(socket)));
+        failures += 1;
+        assert_eq!(harness.shard.statistics().tls_failures, failures);
         let calls = harness.network.calls(socket);
         assert!(calls.contains(&Call::ShutdownWrite), "{calls:?}");
         harness.network.write(socket, &garbage);

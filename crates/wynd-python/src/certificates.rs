@@ -1,6 +1,6 @@
 //! `Certificates`: PEM files for Python, read while the interpreter is released.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -19,8 +19,9 @@ impl Certificates {
 #[pymethods]
 impl Certificates {
     #[new]
-    fn new(py: Python<'_>, certificate: &str, key: &str) -> PyResult<Self> {
-        py.detach(|| wynd_engine::Certificates::load(Path::new(certificate), Path::new(key)))
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
+    fn new(py: Python<'_>, certificate: PathBuf, key: PathBuf) -> PyResult<Self> {
+        py.detach(|| wynd_engine::Certificates::load(&certificate, &key))
             .map(Self)
             .map_err(|error| PyValueError::new_err(error.to_string()))
     }

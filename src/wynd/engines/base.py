@@ -154,6 +154,8 @@ class EngineStatistics:
     rooms: int = 0
     accept_pauses: int = 0
     """How often a listener paused for want of descriptors."""
+    tls_failures: int = 0
+    """Connections that ended by a failure of TLS; 0 on the portable engine, which is not told."""
 
 
 class Sink(Protocol):
