@@ -143,6 +143,9 @@ pub(crate) fn send_sealed<N: Network>(
             if tls.has_output() {
                 continue;
             }
+            if tls.has_failed() {
+                return (Flushed::Broken, total);
+            }
             break; // before the handshake is through there is nobody to send to
         }
         conn.outbox.advance(pool, taken);

@@ -31,8 +31,8 @@ const RECORDS_MAX: usize = 5;
 /// Plaintext sealed at once.
 pub(crate) const SEALED_PLAIN_MAX: usize = RECORDS_MAX * RECORD_BYTES;
 
-/// Room for that as records.
-pub(crate) const SEALED_BYTES_MAX: usize = RECORDS_MAX * (RECORD_BYTES + RECORD_OVERHEAD);
+/// Room for that as records, with a key update or two in front of them.
+pub(crate) const SEALED_BYTES_MAX: usize = RECORDS_MAX * (RECORD_BYTES + RECORD_OVERHEAD) + 256;
 
 /// Input that may wait for its rest: the largest record with expansion (RFC 5246 §6.2.3) and as much
 /// again. A first message beyond that has ten times the size of the largest seen in practice.
