@@ -3,7 +3,8 @@
 The layers, from the top: `app` (Wynd: registration, listen, stop) → `dispatch` and `stepping`
 (events → handlers, in order per connection) → `connection` ← `handle` ← `rooms` (what handlers
 register on and send with) → `engines.base` (one interface) ← `engines.native` (Rust) and
-`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `compression`, `codes`, `errors`.
+`engines.asgi` (portable). Leaves: `events`, `request`, `limits`, `compression`, `codes`, `errors`,
+`tls`.
 """
 
 from wynd.app import Statistics, Wynd
@@ -12,6 +13,7 @@ from wynd.compression import Compression
 from wynd.connection import Connection
 from wynd.engines.base import Policy, Prepared
 from wynd.errors import (
+    CertificateError,
     ConnectionClosed,
     EngineUnavailable,
     HandlerError,
@@ -26,11 +28,13 @@ from wynd.limits import Limits
 from wynd.request import Accept, ClientInfo, Request, Response
 from wynd.rooms import Audience
 from wynd.sent import Sent
+from wynd.tls import Tls
 
 __all__ = [
     "Accept",
     "Audience",
     "BinaryMessage",
+    "CertificateError",
     "ClientInfo",
     "CloseCode",
     "CloseEvent",
@@ -52,6 +56,7 @@ __all__ = [
     "Sent",
     "Statistics",
     "TextMessage",
+    "Tls",
     "Wynd",
     "WyndError",
 ]

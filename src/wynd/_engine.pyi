@@ -11,6 +11,7 @@ from wynd.limits import Limits
 
 __all__ = [
     "BinaryMessage",
+    "Certificates",
     "ClientProtocol",
     "Completed",
     "Engine",
@@ -127,6 +128,16 @@ class Stepper:
         """Give a message to the plain twin."""
 
 @final
+class Certificates:
+    """A certificate chain and its key, read from PEM files; listeners may share it.
+
+    Raises:
+        ValueError: one sentence with the file and the reason.
+    """
+
+    def __new__(cls, certificate: str, key: str) -> Certificates: ...
+
+@final
 class Engine:
     """One shard: sockets, connections, rooms and timers of one event loop.
 
@@ -217,6 +228,13 @@ class Engine:
 
     def remove_listener(self, listener: int) -> None:
         """Stop accepting and close the listening socket; its connections go on."""
+
+    def use_certificates(self, listener: int, certificates: Certificates) -> bool:
+        """Serve connections accepted from now on over TLS; false if there is no such listener.
+
+        Right after `add_listener` it makes a listener speak TLS only; later it replaces what new
+        connections are served with.
+        """
 
     def adopt(self, fd: int, listener: int, asks: bool) -> int:
         """Take over a connected socket before its handshake; return its key.

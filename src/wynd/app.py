@@ -23,6 +23,7 @@ from wynd.errors import EngineUnavailable
 from wynd.limits import Limits
 from wynd.listening import asking, listener_options, refuse_second_listen
 from wynd.registry import Registry
+from wynd.reloading import ReloadSignal
 from wynd.request import Origins
 from wynd.rooms import Audience
 from wynd.stopping import StopSignals, close_all, retry_bounds
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wynd.engines.native import NativeEngine
     from wynd.handle import ConnectionHandle
     from wynd.registry import Clock
+    from wynd.tls import Tls
 
 __all__ = ["Statistics", "Wynd"]
 
@@ -121,6 +123,7 @@ class Wynd:
         self._stopping: asyncio.Task[None] | None = None
         self._stopped: asyncio.Future[None] | None = None
         self._random: random.Random = random.SystemRandom()
+        self._reload_signal = ReloadSignal(self.reload_certificates)
         self._clock: Clock | None = None  # set by `wynd.testing`; else the loop's
 
     # Registration
@@ -273,6 +276,7 @@ class Wynd:
         sock: socket.socket | None = None,
         uds: str | None = None,
         reuse_port: bool = False,
+        tls: Tls | None = None,
     ) -> None:
         """Listen until SIGINT or SIGTERM, then stop in order and return.
 
@@ -281,7 +285,7 @@ class Wynd:
         Raises:
             RuntimeError: called inside a running event loop; `await listen(...)` there.
         """
-        options = listener_options(port, host, sock, uds, reuse_port)
+        options = listener_options(port, host, sock, uds, reuse_port, tls)
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("run() starts an event loop; inside one, await listen(...)")
         with StopSignals(self.stop, self._force) as signals:
@@ -305,6 +309,7 @@ class Wynd:
         sock: socket.socket | None = None,
         uds: str | None = None,
         reuse_port: bool = False,
+        tls: Tls | None = None,
         on_request: Callable[..., Any] | None = None,
     ) -> None:
         """Listen, and serve until `stop`. Several listeners may serve one `Wynd`.
@@ -318,14 +323,17 @@ class Wynd:
             uds: path of a Unix socket instead of `port`.
             reuse_port: SO_REUSEPORT: several processes share the port; rooms and broadcasts then
                 stay within a process.
+            tls: certificate and key: this listener speaks wss and https instead of ws and http.
+                SIGHUP reads the files again, unless the application handles it itself.
             on_request: this listener's own, instead of the application's.
 
         Raises:
             OSError: the port is in use, or this `Wynd` listens there already.
+            CertificateError: certificate or key cannot be used.
             TypeError, ValueError: arguments that contradict each other.
             RuntimeError: another event loop runs this `Wynd`.
         """
-        options = listener_options(port, host, sock, uds, reuse_port)
+        options = listener_options(port, host, sock, uds, reuse_port, tls)
         await self._listen(options, on_listening, on_request)
 
     @asynccontextmanager
@@ -337,13 +345,14 @@ class Wynd:
         sock: socket.socket | None = None,
         uds: str | None = None,
         reuse_port: bool = False,
+        tls: Tls | None = None,
         on_request: Callable[..., Any] | None = None,
     ) -> AsyncIterator[Wynd]:
         """Serve inside an `async with` block; `stop()` is called at its end.
 
         Arguments as in `listen`; the block is entered when the sockets are open.
         """
-        options = listener_options(port, host, sock, uds, reuse_port)
+        options = listener_options(port, host, sock, uds, reuse_port, tls)
         await self._open_listener(options, on_request)
         try:
             yield self
@@ -390,6 +399,8 @@ class Wynd:
         try:
             refuse_second_listen(options, self.addresses)
             self._addresses[number] = await engine.listen(number, options)
+            if options.tls is not None:
+                self._reload_signal.install(loop)
         except BaseException:
             self._registrations.request.pop(number, None)
             if not self._addresses:
@@ -445,6 +456,18 @@ class Wynd:
         from wynd.engines.asgi import PortableEngine
 
         return PortableEngine(*arguments)
+
+    def reload_certificates(self) -> None:
+        """Read the certificate files of every listener again; SIGHUP does the same.
+
+        Connections that are open go on; those that come from now on see the new certificates.
+        Without a listener that has `tls`, nothing happens. Call it on the loop's thread.
+
+        Raises:
+            CertificateError: files that cannot be used; all listeners keep what they had.
+        """
+        if self._engine is not None:
+            self._engine.reload_certificates()
 
     def handler(self) -> Callable[..., Awaitable[None]]:
         """Return this application as an ASGI application, to mount under any ASGI server.
@@ -552,6 +575,7 @@ class Wynd:
         engine, dispatcher, stopped = self._engine, self._dispatcher, self._stopped
         assert engine is not None
         assert dispatcher is not None
+        self._reload_signal.remove()
         for key in dispatcher.open_keys():
             engine.abort(key)
         await engine.stop()

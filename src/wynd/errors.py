@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "CertificateError",
     "ConnectionClosed",
     "EngineUnavailable",
     "HandlerError",
@@ -25,6 +26,10 @@ __all__ = [
 
 class WyndError(Exception):
     """Base of every error this library defines."""
+
+
+class CertificateError(WyndError):
+    """Certificate and key of a `Tls` cannot be used: one sentence with the file and the reason."""
 
 
 class ConnectionClosed(WyndError):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wynd.engines.base import ListenerOptions
+from wynd.tls import Tls
 
 if TYPE_CHECKING:
     import socket
@@ -22,11 +23,12 @@ def listener_options(
     sock: socket.socket | None,
     uds: str | None,
     reuse_port: bool,
+    tls: Tls | None = None,
 ) -> ListenerOptions:
     """Check the arguments and return them as a value.
 
     Raises:
-        TypeError, ValueError: none or several of port, sock and uds; a wrong port.
+        TypeError, ValueError: none or several of port, sock and uds; a wrong port or tls.
     """
     if (port is not None) + (sock is not None) + (uds is not None) != 1:
         raise TypeError("give exactly one of port, sock and uds")
@@ -35,7 +37,9 @@ def listener_options(
             raise TypeError(f"port must be an int, not {port!r}")
         if not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, not {port}")
-    return ListenerOptions(port=port, host=host, sock=sock, uds=uds, reuse_port=reuse_port)
+    if tls is not None and not isinstance(tls, Tls):
+        raise TypeError(f"tls must be a Tls(certificate, key), not {tls!r}")
+    return ListenerOptions(port=port, host=host, sock=sock, uds=uds, reuse_port=reuse_port, tls=tls)
 
 
 def asking(options: ListenerOptions) -> ListenerOptions:

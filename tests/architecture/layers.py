@@ -13,10 +13,12 @@ _LEAVES = (
     "wynd.compression",
     "wynd.events",
     "wynd.request",
+    "wynd.tls",
 )
 _PORTABLE_PARTS = (
     "wynd.engines.admission",
     "wynd.engines.backlog",
+    "wynd.engines.certificates",
     "wynd.engines.membership",
     "wynd.engines.outbox",
 )
@@ -33,6 +35,7 @@ _TO_APP = (
     "wynd.listening",
     "wynd.stopping",
     "wynd.watching",
+    "wynd.reloading",
     "wynd.metrics",
     "wynd.brokers.memory",
     "wynd.brokers.redis",
@@ -48,6 +51,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "wynd.compression": (),
     "wynd.events": ("wynd.codes", "wynd.errors", "wynd._engine"),
     "wynd.request": ("wynd.codes", "wynd.errors"),
+    "wynd.tls": (),
     # coroutines and awaitables: they know the loop, nothing of ours
     "wynd.sent": ("wynd._engine",),
     "wynd.stepping": (),
@@ -67,6 +71,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # the portable engine, from left to right: parts, one peer, all peers, the host server, ASGI
     "wynd.engines.admission": (*_LEAVES, "wynd.engines.base"),
     "wynd.engines.backlog": (*_LEAVES, "wynd.engines.base"),
+    "wynd.engines.certificates": (*_LEAVES, "wynd.engines.base"),
     "wynd.engines.membership": (*_LEAVES, "wynd.engines.base"),
     "wynd.engines.outbox": (*_LEAVES, "wynd.engines.base"),
     "wynd.engines.peer": (*_LEAVES, "wynd.engines.base", *_PORTABLE_PARTS),
@@ -103,6 +108,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "wynd.listening": (*_LEAVES, "wynd.engines.base"),
     "wynd.watching": (),
     "wynd.stopping": (*_LEAVES, "wynd.engines.base"),
+    "wynd.reloading": _LEAVES,
     "wynd.app": _TO_APP,
     "wynd.__init__": (*_TO_APP, "wynd.app"),
     # programs and kits on top; they do not know each other, except that the CLI serves HTTP
@@ -165,6 +171,7 @@ BANNED: dict[str, tuple[str, ...]] = {
     "wynd.compression": _NO_IO,
     "wynd.events": _NO_IO,
     "wynd.request": _NO_IO,
+    "wynd.tls": _NO_IO,
     "wynd.rooms": ("socket", "ssl", "time"),
     "wynd.handle": ("socket", "ssl", "time"),
     "wynd.connection": ("socket", "ssl", "time"),

@@ -228,3 +228,11 @@ async def _until(condition: Any) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110  # state of an example, which tells nobody
             await asyncio.sleep(0.005)
+
+
+def test_the_tls_server_says_in_one_sentence_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load("howto/tls.py")["main"](tmp_path, 0)
+    missing = tmp_path / "fullchain.pem"
+    reason = "cannot be read: No such file or directory"
+    assert caught.value.code == f"cannot start: certificate file {missing} {reason}"

@@ -53,6 +53,9 @@ class RecordingEngine(Engine):
     async def stop_listening(self, listener: int) -> None:
         self.calls.append(("stop_listening", listener))
 
+    def reload_certificates(self) -> None:
+        self.calls.append(("reload_certificates",))
+
     def accept(self, key: int, accept: Accept) -> None:
         self.calls.append(("accept", key, accept))
 

@@ -70,6 +70,9 @@ impl<N: Network> Shard<N> {
         let sent = match ending {
             Ending::Lost => {
                 self.flush_one(id, batch);
+                if self.end_tls(id) {
+                    self.flush_one(id, batch);
+                }
                 self.remove(id, batch);
                 return;
             }
@@ -214,6 +217,13 @@ impl<N: Network> Shard<N> {
 
     /// The outbox of an ending connection is empty: ends our direction, or the connection.
     pub(crate) fn after_last_byte(&mut self, id: ConnId, batch: &mut EventBatch) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        let is_last = conn.flags.has(Flags::ENDED | Flags::DISCARD);
+        if is_last && conn.tls.is_some() && self.end_tls(id) {
+            return; // comes back when that has left
+        }
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };

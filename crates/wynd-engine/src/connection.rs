@@ -18,6 +18,7 @@ use crate::memory::Buffered;
 use crate::net::{Interest, PeerAddress};
 use crate::outbox::Outbox;
 use crate::rooms::Membership;
+use crate::tls::Tls;
 
 /// How far a connection is; see the picture above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +186,8 @@ pub(crate) struct Conn<S> {
     pub(crate) address: AddressKey,
     pub(crate) greeting: Option<Box<Greeting>>,
     pub(crate) rare: Option<Box<Rare>>,
+    /// Set where it runs over TLS.
+    pub(crate) tls: Option<Box<Tls>>,
 }
 
 impl<S> Conn<S> {
@@ -207,6 +210,7 @@ impl<S> Conn<S> {
             address,
             greeting: None,
             rare: None,
+            tls: None,
         }
     }
 
@@ -235,6 +239,19 @@ impl<S> Conn<S> {
         }
     }
 
+    /// Whether something is still to leave.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.outbox.is_empty() || self.tls.as_deref().is_some_and(Tls::has_output)
+    }
+
+    /// When bytes last left, or what waits was last found to be stuck; `None` if nothing can wait.
+    pub(crate) fn progress_at(&mut self) -> Option<&mut Tick> {
+        match self.tls.as_deref_mut() {
+            Some(tls) => Some(&mut tls.progress_at),
+            None => self.outbox.queue_mut().map(|queue| &mut queue.progress_at),
+        }
+    }
+
     #[inline]
     pub(crate) fn has_pending(&self) -> bool {
         self.rare
@@ -254,6 +271,9 @@ impl<S> Conn<S> {
         }
         if let Some(greeting) = &self.greeting {
             bytes += greeting.head.len() + greeting.early.len();
+        }
+        if let Some(tls) = &self.tls {
+            bytes += tls.holds();
         }
         bytes
     }

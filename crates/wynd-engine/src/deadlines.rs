@@ -106,8 +106,8 @@ impl<N: Network> Shard<N> {
         };
         let mut at = conn.keepalive_at;
         if conn.flags.has(Flags::BLOCKED) {
-            if let Some(queue) = conn.outbox.queue_mut() {
-                at = at.min(queue.progress_at.saturating_add(stall));
+            if let Some(progress_at) = conn.progress_at() {
+                at = at.min(progress_at.saturating_add(stall));
             }
         }
         if at == Tick::MAX {
@@ -126,9 +126,8 @@ impl<N: Network> Shard<N> {
         };
         conn.flags.has(Flags::BLOCKED)
             && conn
-                .outbox
-                .queue_mut()
-                .is_some_and(|queue| queue.progress_at.saturating_add(stall) <= now)
+                .progress_at()
+                .is_some_and(|progress_at| progress_at.saturating_add(stall) <= now)
     }
 
     /// Begins the keepalive of a connection, its first ping after a random part of the interval, so

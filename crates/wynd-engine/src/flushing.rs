@@ -15,6 +15,7 @@ use crate::ids::ConnId;
 use crate::net::{Interest, Network};
 use crate::outbox::PARTS_MAX;
 use crate::queue::Pool;
+use crate::securing::{send_sealed, Sealing};
 use crate::shard::Shard;
 use crate::stats::{count, Statistics};
 
@@ -22,7 +23,7 @@ use crate::stats::{count, Statistics};
 const PONGS_MERGED_MAX: usize = 128 * 1024;
 
 /// How a flush went.
-enum Flushed {
+pub(crate) enum Flushed {
     Drained,
     Blocked,
     Broken,
@@ -34,7 +35,11 @@ fn send_out<N: Network>(
     network: &mut N,
     conn: &mut Conn<N::Socket>,
     pool: &mut Pool,
+    sealing: &mut Sealing,
 ) -> (Flushed, usize) {
+    if conn.tls.is_some() {
+        return send_sealed(network, conn, pool, sealing);
+    }
     let mut total = 0;
     while !conn.outbox.is_empty() {
         let (result, offered) = match conn.outbox.single() {
@@ -111,7 +116,7 @@ impl<N: Network> Shard<N> {
         if conn.flags.has(Flags::BLOCKED | Flags::WRITE_DEAD) {
             return self.stay_blocked(id);
         }
-        let (flushed, sent) = send_out(&mut self.network, conn, &mut self.pool);
+        let (flushed, sent) = send_out(&mut self.network, conn, &mut self.pool, &mut self.sealing);
         note_sent(&mut self.counts, sent);
         reflect(conn);
         match flushed {
@@ -173,9 +178,9 @@ impl<N: Network> Shard<N> {
         };
         let was_blocked = matches!(conn.interest, Some(Interest::ReadWrite | Interest::Write));
         conn.flags.set(Flags::BLOCKED);
-        if let Some(queue) = conn.outbox.queue_mut() {
+        if let Some(progress_at) = conn.progress_at() {
             if sent > 0 || !was_blocked {
-                queue.progress_at = now;
+                *progress_at = now;
             }
         }
         let reads = conn
@@ -251,6 +256,9 @@ impl<N: Network> Shard<N> {
         };
         conn.flags.set(Flags::WRITE_DEAD);
         conn.outbox.clear(&mut self.pool);
+        if let Some(tls) = conn.tls.as_deref_mut() {
+            tls.drop_output();
+        }
         reflect(conn);
         self.account(id);
         let Some(conn) = self.conns.get_mut(id) else {

@@ -46,6 +46,7 @@ impl<N: Network> Shard<N> {
                 }
             }
             Received::Nothing => {}
+            Received::Overhead => self.note_overhead(id, batch),
             Received::End | Received::Broken => self.remove(id, batch),
         }
     }
@@ -94,7 +95,8 @@ impl<N: Network> Shard<N> {
 
     /// Refuses, asks, or opens.
     fn judge_head(&mut self, id: ConnId, batch: &mut EventBatch, head: Span) {
-        let verdict = self.verdict_on(batch.bytes_of(&head));
+        let is_secure = self.conns.get(id).is_some_and(|conn| conn.tls.is_some());
+        let verdict = self.verdict_on(batch.bytes_of(&head), is_secure);
         let is_memory_short = self.is_memory_short();
         let Some(greeting) = self
             .conns
@@ -128,11 +130,11 @@ impl<N: Network> Shard<N> {
         }
     }
 
-    fn verdict_on(&self, head: &[u8]) -> Verdict {
+    fn verdict_on(&self, head: &[u8], secure: bool) -> Verdict {
         let policy = Policy {
             origins: &self.config.origins,
             subprotocols: &self.config.subprotocols,
-            secure: false,
+            secure,
             deflate: self.config.compression.parameters(),
         };
         match handshake::judge(head, &self.head_limits, &policy) {
@@ -153,7 +155,7 @@ impl<N: Network> Shard<N> {
         let about = Introduction {
             listener: conn.listener,
             address: greeting.address,
-            secure: false,
+            secure: conn.tls.is_some(),
             upgrade: greeting.upgrade.is_some(),
             subprotocol: None,
             buffered: None,
@@ -240,8 +242,8 @@ impl<N: Network> Shard<N> {
         self.linger(id, &response);
     }
 
-    /// Queues a last answer; input is discarded until the peer has read it and ends.
-    fn linger(&mut self, id: ConnId, response: &[u8]) {
+    /// Queues a last answer, an empty one perhaps; input is discarded until the peer has read it and ends.
+    pub(crate) fn linger(&mut self, id: ConnId, response: &[u8]) {
         let deadline = self.after(self.config.close_timeout);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
@@ -250,7 +252,9 @@ impl<N: Network> Shard<N> {
         conn.flags.clear(Flags::ASKED);
         conn.flags.set(Flags::DISCARD);
         conn.greeting = None;
-        conn.outbox.append_raw(&mut self.pool, response);
+        if !response.is_empty() {
+            conn.outbox.append_raw(&mut self.pool, response);
+        }
         self.timers.set(id.slot(), deadline);
         self.touch(id);
         self.account(id);
@@ -288,7 +292,7 @@ impl<N: Network> Shard<N> {
         let about = Introduction {
             listener: conn.listener,
             address: greeting.address,
-            secure: false,
+            secure: conn.tls.is_some(),
             upgrade: true,
             subprotocol: subprotocol.map(|name| name.as_str().into()),
             buffered: Some(conn.buffered.clone()),

@@ -42,6 +42,7 @@
 mod addresses;
 mod applying;
 mod batch;
+mod certificates;
 mod clock;
 mod closing;
 mod commands;
@@ -65,12 +66,15 @@ mod queue;
 mod readiness;
 mod receiving;
 mod rooms;
+mod securing;
 mod shard;
 mod slots;
 mod stats;
 mod timers;
+mod tls;
 
 pub use crate::batch::EventBatch;
+pub use crate::certificates::{CertificateError, Certificates, PemKind};
 pub use crate::commands::{CommandQueue, PublishOptions};
 pub use crate::compressing::Compression;
 pub use crate::event::Event;

@@ -7,12 +7,14 @@ use wynd_protocol::handshake::Refusal;
 
 use crate::addresses::AddressKey;
 use crate::batch::EventBatch;
+use crate::certificates::Certificates;
 use crate::clock::{ticks, Tick};
 use crate::connection::{Conn, Flags, Greeting, Phase};
 use crate::ids::{ConnId, ListenerId};
 use crate::net::{Network, PeerAddress};
 use crate::shard::{index_of, listener_token, ListenerOptions, Shard};
 use crate::stats::count;
+use crate::tls::Tls;
 
 /// Connections taken from one listener in one turn; the rest waits in the kernel for the next.
 const ACCEPTS_MAX: usize = 128;
@@ -26,6 +28,8 @@ pub(crate) struct Listener<L> {
     pub(crate) id: ListenerId,
     socket: L,
     options: ListenerOptions,
+    /// What new connections are served with, where they come over TLS.
+    pub(crate) certificates: Option<Certificates>,
     /// Connections may wait.
     pub(crate) is_ready: bool,
     /// Deregistered until then.
@@ -54,6 +58,7 @@ impl<N: Network> Shard<N> {
             id,
             socket,
             options,
+            certificates: None,
             is_ready: false,
             paused_until: None,
             backoff: BACKOFF_MIN,
@@ -143,6 +148,7 @@ impl<N: Network> Shard<N> {
             Ok((socket, address)) => {
                 self.counts.connections_accepted += 1;
                 let (id, asks) = (listener.id, listener.options.asks);
+                let certificates = listener.certificates.clone();
                 if self.is_head_room_used(&socket) {
                     drop(socket);
                     self.pause_listener(index, 0, batch);
@@ -151,7 +157,7 @@ impl<N: Network> Shard<N> {
                 if let Some(Some(listener)) = self.listeners.get_mut(index) {
                     listener.backoff = BACKOFF_MIN;
                 }
-                self.admit(socket, address, id, asks);
+                self.admit(socket, address, id, asks, certificates.as_ref());
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -197,7 +203,14 @@ impl<N: Network> Shard<N> {
     }
 
     /// Lets an accepted connection begin its handshake, or refuses it.
-    fn admit(&mut self, socket: N::Socket, address: PeerAddress, listener: ListenerId, asks: bool) {
+    fn admit(
+        &mut self,
+        socket: N::Socket,
+        address: PeerAddress,
+        listener: ListenerId,
+        asks: bool,
+        certificates: Option<&Certificates>,
+    ) {
         let key = AddressKey::of(address);
         let refusal = if self.conns.len() - self.lingering >= self.connections_max {
             Some((Refusal::TooManyConnections, "connections_max"))
@@ -213,10 +226,23 @@ impl<N: Network> Shard<N> {
         };
         if let Some((refusal, limit)) = refusal {
             count(&mut self.counts.limits_hit, limit);
+            if certificates.is_some() {
+                // An answer would cost a TLS handshake, which is what the caps are to save.
+                count(&mut self.counts.handshakes_refused, refusal.status());
+                let _ = self.network.shutdown(&socket);
+                return;
+            }
             self.refuse_accepted(socket, listener, refusal);
             return;
         }
-        let conn = Conn::new(socket, listener, Phase::Handshaking, key);
+        let mut conn = Conn::new(socket, listener, Phase::Handshaking, key);
+        if let Some(certificates) = certificates {
+            let Some(tls) = Tls::new(certificates) else {
+                self.addresses.release(key);
+                return; // no randomness: the peer sees the connection closed
+            };
+            conn.tls = Some(Box::new(tls));
+        }
         let Some(id) = self.greet(conn, address, asks) else {
             self.addresses.release(key);
             return;

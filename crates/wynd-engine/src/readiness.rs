@@ -10,6 +10,7 @@ use crate::batch::EventBatch;
 use crate::connection::{Flags, Phase};
 use crate::ids::ConnId;
 use crate::net::{Interest, Network, Readiness};
+use crate::securing::TLS_HANDSHAKES_MAX;
 use crate::shard::Shard;
 
 impl<N: Network> Shard<N> {
@@ -104,6 +105,7 @@ impl<N: Network> Shard<N> {
 
     /// Serves each connection of the ready list once, within the bounds of the turn.
     pub(crate) fn serve_ready(&mut self, batch: &mut EventBatch) {
+        self.tls_handshakes_left = TLS_HANDSHAKES_MAX;
         for _ in 0..self.ready.len() {
             if batch.len() >= self.config.turn_events_max || !batch.has_receive_space() {
                 return;
@@ -115,7 +117,9 @@ impl<N: Network> Shard<N> {
                 continue;
             };
             conn.flags.clear(Flags::QUEUED);
-            match conn.phase {
+            let phase = conn.phase;
+            match phase {
+                Phase::Handshaking if self.defers_handshake(id) => self.queue_ready(id),
                 Phase::Handshaking | Phase::Asking => self.receive_head(id, batch),
                 Phase::Open | Phase::Closing => self.receive_messages(id, batch),
                 Phase::Lingering => self.discard_input(id, batch),

@@ -17,6 +17,7 @@ use crate::clock::Tick;
 use crate::connection::{Conn, Ending, Flags, Phase, Rare};
 use crate::ids::ConnId;
 use crate::net::Network;
+use crate::securing::receive_sealed;
 use crate::shard::Shard;
 use crate::stats::{count, Statistics};
 
@@ -28,11 +29,13 @@ pub(crate) enum Received {
     /// So many bytes, behind what the batch has used.
     Bytes(usize),
     Nothing,
+    /// Bytes of TLS without any data: call `note_overhead`.
+    Overhead,
     End,
     Broken,
 }
 
-/// Reads once.
+/// Reads once; what it gives is plaintext, whatever the connection runs over.
 #[inline]
 pub(crate) fn receive<N: Network>(
     network: &mut N,
@@ -41,7 +44,21 @@ pub(crate) fn receive<N: Network>(
     now: Tick,
     counts: &mut Statistics,
 ) -> Received {
-    let buffer = batch.free_mut(RECEIVE_BYTES);
+    if conn.tls.is_some() {
+        return receive_sealed(network, conn, batch, now, counts);
+    }
+    read(network, conn, batch.free_mut(RECEIVE_BYTES), now, counts)
+}
+
+/// Reads once from the socket into `buffer`.
+#[inline]
+pub(crate) fn read<N: Network>(
+    network: &mut N,
+    conn: &mut Conn<N::Socket>,
+    buffer: &mut [u8],
+    now: Tick,
+    counts: &mut Statistics,
+) -> Received {
     loop {
         match network.recv(&conn.socket, buffer) {
             Ok(0) => {
@@ -118,6 +135,10 @@ impl<N: Network> Shard<N> {
                     allowance.bytes = allowance.bytes.min(before.saturating_sub(size));
                 }
                 Received::Nothing => break,
+                Received::Overhead => {
+                    self.note_overhead(id, batch);
+                    break;
+                }
                 Received::End => {
                     self.end_input(id, batch);
                     return;
@@ -154,6 +175,7 @@ impl<N: Network> Shard<N> {
         match receive(&mut self.network, conn, batch, self.now, &mut self.counts) {
             Received::Bytes(_) => self.settle_input(id),
             Received::Nothing => {}
+            Received::Overhead => self.note_overhead(id, batch),
             Received::End => self.end_input(id, batch),
             Received::Broken => self.remove(id, batch),
         }
@@ -169,8 +191,8 @@ impl<N: Network> Shard<N> {
             Phase::Open if !conn.flags.has(Flags::ENDING) => self.begin_ending(id, Ending::Lost),
             Phase::Open => {}
             // With an outbox left, flushing it ends the connection.
-            _ if conn.outbox.is_empty() => self.remove(id, batch),
-            _ => {}
+            _ if conn.has_output() => {}
+            _ => self.after_last_byte(id, batch),
         }
     }
 

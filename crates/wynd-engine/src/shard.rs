@@ -1,6 +1,6 @@
 //! The shard and its turn: poll, batch, apply, flush.
 //! This file says in which order things happen; what happens is in `readiness`, `listener`, `handshaking`,
-//! `receiving`, `applying`, `publishing`, `flushing`, `closing` and `deadlines`.
+//! `receiving`, `applying`, `publishing`, `flushing`, `closing`, `deadlines` and `securing`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,6 +24,7 @@ use crate::net::{Network, Readiness, SocketKind, Waker};
 use crate::net_mio::MioNetwork;
 use crate::queue::Pool;
 use crate::rooms::{RoomPolicy, Rooms};
+use crate::securing::Sealing;
 use crate::slots::Slots;
 use crate::stats::Statistics;
 use crate::timers::Timers;
@@ -69,6 +70,9 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
     pub(crate) deflaters: Deflaters,
+    pub(crate) sealing: Sealing,
+    /// TLS handshakes that may still be carried on in this turn.
+    pub(crate) tls_handshakes_left: usize,
     pub(crate) listeners: Vec<Option<Listener<N::Listener>>>,
     pub(crate) addresses: Addresses,
     pub(crate) arrivals: Option<Bucket>,
@@ -120,6 +124,8 @@ impl<N: Network> Shard<N> {
             timers: Timers::new(),
             pool: Pool::default(),
             deflaters: Deflaters::new(config.compression.level()),
+            sealing: Sealing::default(),
+            tls_handshakes_left: 0,
             listeners: Vec::new(),
             addresses: Addresses::default(),
             arrivals: config

@@ -38,6 +38,8 @@ pub struct Statistics {
     pub rooms: u64,
     /// How often a listener paused for want of descriptors.
     pub accept_pauses: u64,
+    /// Connections that ended because their peer broke TLS, refused our certificate, or spoke none.
+    pub tls_failures: u64,
 }
 
 /// Adds one to the entry of `key`, creating it.

@@ -174,6 +174,7 @@ pub(crate) fn counters<'py>(py: Python<'py>, counted: &Statistics) -> PyResult<B
         ("outbox_bytes", counted.outbox_bytes),
         ("rooms", counted.rooms),
         ("accept_pauses", counted.accept_pauses),
+        ("tls_failures", counted.tls_failures),
     ] {
         all.set_item(name, count)?;
     }

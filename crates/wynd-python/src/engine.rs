@@ -17,6 +17,7 @@ use wynd_engine::{
 };
 
 use crate::batch::{tell_failure, Receiver, Taken, RECEIVERS};
+use crate::certificates::Certificates;
 use crate::clock::{Clock, Pace};
 use crate::commands::{kind_of, outgoing, Outbound, Outgoing};
 use crate::config::{self, Compressing, Limits, OriginRules};
@@ -329,6 +330,19 @@ impl Engine {
     /// Stop accepting and close the listening socket.
     fn remove_listener(&self, py: Python<'_>, listener: u32) -> PyResult<()> {
         self.with_shard(py, |shard, _| shard.remove_listener(ListenerId(listener)))
+    }
+
+    /// Serve connections that a listener accepts from now on over TLS.
+    fn use_certificates(
+        &self,
+        py: Python<'_>,
+        listener: u32,
+        certificates: &Bound<'_, Certificates>,
+    ) -> PyResult<bool> {
+        let certificates = certificates.get().shared();
+        self.with_shard(py, |shard, _| {
+            shard.use_certificates(ListenerId(listener), &certificates)
+        })
     }
 
     /// Take over a connected socket before its handshake; returns its key.

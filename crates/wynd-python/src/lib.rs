@@ -15,9 +15,11 @@
 //! `stepping.rs` messages to their handlers; `lane.rs` what it reads for that; `messages.rs` what
 //! those receive;
 //! `sending.rs` sends of a handle; `commands.rs`, `pushing.rs` the queue they go to;
-//! `clock.rs` time; `config.rs` options in, counters out; `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
+//! `clock.rs` time; `config.rs` options in, counters out; `certificates.rs` PEM files;
+//! `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
 
 mod batch;
+mod certificates;
 mod client;
 mod clock;
 mod commands;
@@ -36,6 +38,8 @@ use pyo3::prelude::*;
 /// The native engine of wynd. Private: use `wynd`.
 #[pymodule(gil_used = true)]
 mod _engine {
+    #[pymodule_export]
+    use crate::certificates::Certificates;
     #[pymodule_export]
     use crate::client::{encode_frame, is_origin_allowed, mask, ClientProtocol, ServerProtocol};
     #[pymodule_export]

@@ -14,6 +14,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
+from wynd.engines.certificates import replace_certificates, server_context
 from wynd.engines.hosting import Host
 from wynd.engines.peer import Peer, State
 from wynd.engines.peers import RETRY_AFTER_S, PeerEngine
@@ -22,6 +23,7 @@ from wynd.errors import HandlerError
 from wynd.request import Accept, Request, Response
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
     from wynd.compression import Compression
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from wynd.engines.peer import Event, Send
     from wynd.limits import Limits
     from wynd.request import Origins
+    from wynd.tls import Tls
 
     Receive = Callable[[], Awaitable[Event]]
 
@@ -72,6 +75,7 @@ class PortableEngine(PeerEngine):
         self._keys = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Accept | Response]] = {}
         self._hosts: dict[int, Host] = {}
+        self._contexts: dict[int, tuple[ssl.SSLContext, Tls]] = {}  # of listeners with TLS
 
     # Start, listen, stop
 
@@ -86,13 +90,24 @@ class PortableEngine(PeerEngine):
 
     async def listen(self, listener: int, options: ListenerOptions) -> tuple[Address, ...]:
         """See `Engine.listen`."""
+        context = None if options.tls is None else server_context(options.tls)
         sockets = await open_sockets(options)
         addresses = tuple(address_of(sock) for sock in sockets)
         application = self._application_of(listener, options.asks)
-        host = Host(application, sockets, self.limits)
+        host = Host(application, sockets, self.limits, context)
         await host.start()
         self._hosts[listener] = host
+        if context is not None and options.tls is not None:
+            self._contexts[listener] = (context, options.tls)
         return addresses
+
+    def reload_certificates(self) -> None:
+        """See `Engine.reload_certificates`."""
+        contexts = tuple(self._contexts.values())
+        for _, tls in contexts:
+            server_context(tls)  # all of them, before the first is replaced
+        for context, tls in contexts:
+            replace_certificates(context, tls)
 
     def _application_of(self, listener: int, asks: bool) -> Application:
         async def application(
@@ -104,6 +119,7 @@ class PortableEngine(PeerEngine):
 
     async def stop_listening(self, listener: int) -> None:
         """See `Engine.stop_listening`."""
+        self._contexts.pop(listener, None)
         host = self._hosts.get(listener)
         if host is not None:
             host.stop_listening()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wynd.errors import HandlerError
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Request, Response
+    from wynd.tls import Tls
 
 __all__ = [
     "Address",
@@ -129,6 +130,8 @@ class ListenerOptions:
     reuse_port: bool = False
     asks: bool = False
     """Whether `Sink.requested` decides about each request of this listener."""
+    tls: Tls | None = None
+    """Where its connections come over TLS: the files of certificate and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,8 @@ class EngineStatistics:
     rooms: int = 0
     accept_pauses: int = 0
     """How often a listener paused for want of descriptors."""
+    tls_failures: int = 0
+    """Connections that ended by a failure of TLS; 0 on the portable engine, which is not told."""
 
 
 class QuickPath(NamedTuple):
@@ -265,6 +270,17 @@ class Engine(ABC):
 
         Raises:
             OSError: port in use and the like; nothing is left open then.
+            CertificateError: certificate or key cannot be used.
+        """
+
+    @abstractmethod
+    def reload_certificates(self) -> None:
+        """Read the files of all listeners with TLS again, for connections that come from now on.
+
+        Those that are open go on as they are. An engine without such listeners does nothing.
+
+        Raises:
+            CertificateError: nothing was replaced then.
         """
 
     @abstractmethod

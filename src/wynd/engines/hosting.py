@@ -16,6 +16,7 @@ from wynd.codes import sentence_of
 from wynd.engines.sockets import close_sockets, path_of
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from wynd.limits import Limits
@@ -42,13 +43,14 @@ class Host:
         application: Application,
         sockets: list[socket.socket],
         limits: Limits,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._sockets = sockets
         self._paths = [path for path in map(path_of, sockets) if path is not None]
         self._serving: asyncio.Task[None] | None = None
         for sock in sockets:
             _set_user_timeout(sock, limits.outbox_stall_s)
-        self._server = _server_class()(_config(application, limits))
+        self._server = _server_class()(_config(application, limits, context))
 
     async def start(self) -> None:
         """Begin to accept.
@@ -97,10 +99,10 @@ class Host:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _config(application: Application, limits: Limits) -> Any:
+def _config(application: Application, limits: Limits, context: ssl.SSLContext | None = None) -> Any:
     import uvicorn
 
-    return uvicorn.Config(
+    config = uvicorn.Config(
         application,
         http="h11",  # the one that bounds the head
         h11_max_incomplete_event_size=limits.head_bytes_max,
@@ -116,6 +118,9 @@ def _config(application: Application, limits: Limits) -> Any:
         proxy_headers=False,  # a forwarded address counts only from a proxy that was named
         server_header=False,
     )
+    config.load()
+    config.ssl = context  # made from the files already, with errors that name them
+    return config
 
 
 def _protocol_class() -> Any:

@@ -20,11 +20,12 @@ import socket
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from wynd._engine import Certificates
 from wynd._engine import Engine as Core
 from wynd._engine import Stepper
 from wynd.engines import sockets
 from wynd.engines.base import Engine, EngineStatistics
-from wynd.errors import HandlerError, WyndError
+from wynd.errors import CertificateError, HandlerError, WyndError
 from wynd.request import Request
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, QuickPath, Sink
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Response
+    from wynd.tls import Tls
 
 __all__ = ["NativeEngine"]
 
@@ -56,6 +58,13 @@ def _refuse_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_after_fork)
+
+
+def _load(tls: Tls) -> Certificates:
+    try:
+        return Certificates(tls.certificate_path, tls.key_path)
+    except ValueError as error:
+        raise CertificateError(str(error)) from None
 
 
 class NativeEngine(Engine):
@@ -91,6 +100,7 @@ class NativeEngine(Engine):
         self._requests: dict[int, Request] = {}  # told by `requested`, not yet decided
         self._owners: list[int] = []  # by number of a socket, the number of its listener
         self._listening: set[int] = set()  # numbers of listening sockets
+        self._secured: dict[int, Tls] = {}  # numbers of those that speak TLS
         self._adopters: dict[int, int] = {}  # listener → number that stands for adopted sockets
         self._paths: dict[int, sockets.UnixPath] = {}
         self._soon: asyncio.Handle | None = None
@@ -237,11 +247,15 @@ class NativeEngine(Engine):
 
     async def listen(self, listener: int, options: ListenerOptions) -> tuple[Address, ...]:
         core = self._running()
+        certificates = None if options.tls is None else _load(options.tls)
         opened = await sockets.open_sockets(options)
         try:
             addresses = tuple(sockets.address_of(sock) for sock in opened)
             for sock in opened:
-                self._add_listener(core, listener, sock, options.asks)
+                number = self._add_listener(core, listener, sock, options.asks)
+                if certificates is not None and options.tls is not None:
+                    self._secured[number] = options.tls
+                    core.use_certificates(number, certificates)
         except BaseException:
             sockets.close_sockets(opened)
             await self.stop_listening(listener)
@@ -249,7 +263,7 @@ class NativeEngine(Engine):
         self._settle(core)
         return addresses
 
-    def _add_listener(self, core: Core, listener: int, sock: socket.socket, asks: bool) -> None:
+    def _add_listener(self, core: Core, listener: int, sock: socket.socket, asks: bool) -> int:
         number = len(self._owners)
         self._owners.append(listener)
         is_unix = sock.family not in (socket.AF_INET, socket.AF_INET6)
@@ -258,6 +272,13 @@ class NativeEngine(Engine):
             self._paths[number] = path
         self._listening.add(number)
         core.add_listener(number, sock.detach(), is_unix, asks)
+        return number
+
+    def reload_certificates(self) -> None:
+        core = self._running()
+        loaded = {tls: _load(tls) for tls in set(self._secured.values())}
+        for number, tls in self._secured.items():
+            core.use_certificates(number, loaded[tls])
 
     async def stop_listening(self, listener: int) -> None:
         core = self._running()
@@ -267,6 +288,7 @@ class NativeEngine(Engine):
     def _close_socket(self, core: Core, number: int) -> None:
         core.remove_listener(number)
         self._listening.discard(number)
+        self._secured.pop(number, None)
         path = self._paths.pop(number, None)
         if path is not None:
             path.unlink()

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test file uses its own part
 
 pub mod network;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -292,33 +293,37 @@ impl Peer {
     /// What arrived since the last look; the rest of a cut frame is kept.
     pub fn read(&mut self, harness: &Harness) -> Vec<Seen> {
         self.unread.extend(harness.network.take_output(self.socket));
-        let mut bytes = std::mem::take(&mut self.unread);
-        let limits = Limits {
-            message_bytes_max: 1 << 24,
-            message_fragments_max: 1,
-        };
-        let mut seen = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let decoded = self.protocol.decode(&limits, &mut bytes[at..]).unwrap();
-            let input = &bytes[at..];
-            let take = |payload: Payload| match payload {
-                Payload::Input(range) => input[range].to_vec(),
-                Payload::Buffered(bytes) => bytes,
-            };
-            seen.extend(decoded.event.map(|event| match event {
-                FrameEvent::Message(MessageKind::Text, payload) => {
-                    Seen::Text(String::from_utf8(take(payload)).unwrap())
-                }
-                FrameEvent::Message(MessageKind::Binary, payload) => Seen::Binary(take(payload)),
-                FrameEvent::Ping(payload) => Seen::Ping(take(payload)),
-                FrameEvent::Pong(payload) => Seen::Pong(take(payload)),
-                FrameEvent::Close { code, reason } => Seen::Close(code, reason),
-            }));
-            at += decoded.consumed;
-        }
-        seen
+        decode_all(&mut self.protocol, std::mem::take(&mut self.unread))
     }
+}
+
+/// Decodes frames; the protocol keeps the rest of a cut one.
+pub fn decode_all(protocol: &mut Connection, mut bytes: Vec<u8>) -> Vec<Seen> {
+    let limits = Limits {
+        message_bytes_max: 1 << 24,
+        message_fragments_max: 1,
+    };
+    let mut seen = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let decoded = protocol.decode(&limits, &mut bytes[at..]).unwrap();
+        let input = &bytes[at..];
+        let take = |payload: Payload| match payload {
+            Payload::Input(range) => input[range].to_vec(),
+            Payload::Buffered(bytes) => bytes,
+        };
+        seen.extend(decoded.event.map(|event| match event {
+            FrameEvent::Message(MessageKind::Text, payload) => {
+                Seen::Text(String::from_utf8(take(payload)).unwrap())
+            }
+            FrameEvent::Message(MessageKind::Binary, payload) => Seen::Binary(take(payload)),
+            FrameEvent::Ping(payload) => Seen::Ping(take(payload)),
+            FrameEvent::Pong(payload) => Seen::Pong(take(payload)),
+            FrameEvent::Close { code, reason } => Seen::Close(code, reason),
+        }));
+        at += decoded.consumed;
+    }
+    seen
 }
 
 fn own(event: &Event<'_>) -> Told {
