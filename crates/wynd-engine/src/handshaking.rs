@@ -1,7 +1,7 @@
 //! The opening handshake of a connection: head, judgement, answer.
 //! The rules of a head are the protocol's; deadlines are in `deadlines`.
 
-use wynd_protocol::handshake::{self, Judged, Policy, Refusal, Upgrade};
+use wynd_protocol::handshake::{self, Judged, PlainRequest, Policy, Refusal, Upgrade};
 
 use crate::batch::{EventBatch, Introduction, Span};
 use crate::commands::Acceptance;
@@ -13,9 +13,9 @@ use crate::shard::Shard;
 use crate::stats::count;
 
 /// A judged head: what follows from it is decided without a borrow of the connection.
-enum Verdict {
+pub(crate) enum Verdict {
     Refused(Refusal),
-    Plain,
+    Plain(PlainRequest),
     Upgrade(Upgrade),
 }
 
@@ -32,6 +32,9 @@ impl<N: Network> Shard<N> {
             Received::Bytes(size) => {
                 if conn.phase == Phase::Asking {
                     self.keep_early(id, batch, size);
+                } else if conn.serves_http() {
+                    let base = batch.used();
+                    self.take_http(id, batch, base..base + size);
                 } else {
                     self.scan_head(id, batch, size);
                 }
@@ -106,7 +109,7 @@ impl<N: Network> Shard<N> {
         let is_early_too_long = greeting.early.len() > self.config.early_bytes_max;
         match verdict {
             Verdict::Refused(refusal) => self.refuse(id, refusal),
-            Verdict::Plain if !greeting.asks => self.refuse(id, Refusal::UpgradeRequired),
+            Verdict::Plain(_) if !greeting.asks => self.refuse(id, Refusal::UpgradeRequired),
             _ if is_early_too_long => self.refuse_early(id),
             Verdict::Upgrade(_) if is_memory_short => {
                 count(&mut self.counts.limits_hit, "process_bytes_max");
@@ -124,11 +127,11 @@ impl<N: Network> Shard<N> {
                 greeting.upgrade = Some(upgrade);
                 self.ask(id, head, batch);
             }
-            Verdict::Plain => self.ask(id, head, batch),
+            Verdict::Plain(_) => self.ask(id, head, batch),
         }
     }
 
-    fn verdict_on(&self, head: &[u8]) -> Verdict {
+    pub(crate) fn verdict_on(&self, head: &[u8]) -> Verdict {
         let policy = Policy {
             origins: &self.config.origins,
             subprotocols: &self.config.subprotocols,
@@ -136,13 +139,13 @@ impl<N: Network> Shard<N> {
         };
         match handshake::judge(head, &self.head_limits, &policy) {
             Ok(Judged::Upgrade(upgrade)) => Verdict::Upgrade(upgrade),
-            Ok(Judged::Plain(_)) => Verdict::Plain,
+            Ok(Judged::Plain(request)) => Verdict::Plain(request),
             Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
     /// Puts the request to the application.
-    fn ask(&mut self, id: ConnId, head: Span, batch: &mut EventBatch) {
+    pub(crate) fn ask(&mut self, id: ConnId, head: Span, batch: &mut EventBatch) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -156,6 +159,7 @@ impl<N: Network> Shard<N> {
             upgrade: greeting.upgrade.is_some(),
             subprotocol: None,
             buffered: None,
+            local: None,
         };
         conn.phase = Phase::Asking;
         conn.flags.set(Flags::ASKED);
@@ -240,16 +244,21 @@ impl<N: Network> Shard<N> {
     }
 
     /// Queues a last answer; input is discarded until the peer has read it and ends.
-    fn linger(&mut self, id: ConnId, response: &[u8]) {
+    pub(crate) fn linger(&mut self, id: ConnId, response: &[u8]) {
         let deadline = self.after(self.config.close_timeout);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
+        if conn.flags.has(Flags::HTTP) {
+            return self.end_http(id, response);
+        }
         conn.phase = Phase::Lingering;
         conn.flags.clear(Flags::ASKED);
         conn.flags.set(Flags::DISCARD);
         conn.greeting = None;
-        conn.outbox.append_raw(&mut self.pool, response);
+        if !response.is_empty() {
+            conn.outbox.append_raw(&mut self.pool, response);
+        }
         self.timers.set(id.slot(), deadline);
         self.touch(id);
         self.account(id);
@@ -257,6 +266,7 @@ impl<N: Network> Shard<N> {
 
     /// Answers 101 and tells the application.
     fn open(&mut self, id: ConnId, acceptance: &Acceptance, head: Span, batch: &mut EventBatch) {
+        self.part_http(id, batch);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -275,7 +285,8 @@ impl<N: Network> Shard<N> {
         handshake::write_accept(&mut response, &upgrade, agreed, &acceptance.headers);
         conn.outbox.append_raw(&mut self.pool, &response);
         conn.phase = Phase::Open;
-        conn.flags.clear(Flags::ASKED);
+        conn.flags
+            .clear(Flags::ASKED | Flags::PAUSED | Flags::STARVED | Flags::SOFT);
         conn.flags.set(Flags::OPENED);
         self.opened += 1;
         let about = Introduction {
@@ -285,6 +296,7 @@ impl<N: Network> Shard<N> {
             upgrade: true,
             subprotocol: subprotocol.map(|name| name.as_str().into()),
             buffered: Some(conn.buffered.clone()),
+            local: None,
         };
         batch.push_introduction(id, head, about);
         if !greeting.early.is_empty() {

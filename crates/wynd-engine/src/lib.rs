@@ -33,6 +33,8 @@
 //!   resumed, or after the close time. So pause a connection while a handler of it is unfinished.
 //! - Unsent bytes of a direct send count from `push_send` on. A sum above the hard limit need not
 //!   mean the end: apply and flush, then ask [`Buffered::is_closed`].
+//! - `HttpOpened` is followed by exactly one `HttpClosed`, before `Opened` if the connection becomes a
+//!   WebSocket. See [`ListenerOptions::http_idle`].
 //! - Broadcasts (`room` is `None`) reach connections after `push_admit`.
 //! - The crate does not log: it counts, see [`Statistics`].
 
@@ -51,6 +53,7 @@ mod event;
 mod flushing;
 mod frame;
 mod handshaking;
+mod http;
 mod ids;
 mod lanes;
 mod limits;

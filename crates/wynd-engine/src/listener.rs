@@ -9,6 +9,7 @@ use crate::addresses::AddressKey;
 use crate::batch::EventBatch;
 use crate::clock::{ticks, Tick};
 use crate::connection::{Conn, Flags, Greeting, Phase};
+use crate::http::Http;
 use crate::ids::{ConnId, ListenerId};
 use crate::net::{Network, PeerAddress};
 use crate::shard::{index_of, listener_token, ListenerOptions, Shard};
@@ -89,7 +90,7 @@ impl<N: Network> Shard<N> {
         self.now = self.now.max(self.clock.tick(now));
         let address = self.network.prepare(&socket, self.config.outbox_stall)?;
         let conn = Conn::new(socket, listener, Phase::Handshaking, AddressKey::EXEMPT);
-        let id = self.greet(conn, address, asks);
+        let id = self.greet(conn, address, asks, None);
         id.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
@@ -142,7 +143,7 @@ impl<N: Network> Shard<N> {
         match self.network.accept(&listener.socket) {
             Ok((socket, address)) => {
                 self.counts.connections_accepted += 1;
-                let (id, asks) = (listener.id, listener.options.asks);
+                let (id, options) = (listener.id, listener.options);
                 if self.is_head_room_used(&socket) {
                     drop(socket);
                     self.pause_listener(index, 0, batch);
@@ -151,7 +152,7 @@ impl<N: Network> Shard<N> {
                 if let Some(Some(listener)) = self.listeners.get_mut(index) {
                     listener.backoff = BACKOFF_MIN;
                 }
-                self.admit(socket, address, id, asks);
+                self.admit(socket, address, id, options);
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -192,7 +193,13 @@ impl<N: Network> Shard<N> {
     }
 
     /// Lets an accepted connection begin its handshake, or refuses it.
-    fn admit(&mut self, socket: N::Socket, address: PeerAddress, listener: ListenerId, asks: bool) {
+    fn admit(
+        &mut self,
+        socket: N::Socket,
+        address: PeerAddress,
+        listener: ListenerId,
+        options: ListenerOptions,
+    ) {
         let key = AddressKey::of(address);
         let refusal = if self.conns.len() - self.lingering >= self.connections_max {
             Some((Refusal::TooManyConnections, "connections_max"))
@@ -212,7 +219,10 @@ impl<N: Network> Shard<N> {
             return;
         }
         let conn = Conn::new(socket, listener, Phase::Handshaking, key);
-        if self.greet(conn, address, asks).is_none() {
+        if self
+            .greet(conn, address, options.asks, options.http_idle)
+            .is_none()
+        {
             self.addresses.release(key);
         }
     }
@@ -252,6 +262,7 @@ impl<N: Network> Shard<N> {
         mut conn: Conn<N::Socket>,
         address: PeerAddress,
         asks: bool,
+        http_idle: Option<Duration>,
     ) -> Option<ConnId> {
         let deadline = self.after(self.config.handshake_timeout);
         conn.last_seen = self.now;
@@ -262,6 +273,7 @@ impl<N: Network> Shard<N> {
             head: Vec::new(),
             upgrade: None,
             early: Vec::new(),
+            http: http_idle.map(|idle| Box::new(Http::new(idle))),
         }));
         let id = self.conns.insert(conn)?;
         self.timers.set(id.slot(), deadline);

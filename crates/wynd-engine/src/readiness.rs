@@ -118,6 +118,7 @@ impl<N: Network> Shard<N> {
             match conn.phase {
                 Phase::Handshaking | Phase::Asking => self.receive_head(id, batch),
                 Phase::Open | Phase::Closing => self.receive_messages(id, batch),
+                Phase::Http => self.receive_http(id, batch),
                 Phase::Lingering => self.discard_input(id, batch),
             }
         }

@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod body;
 mod client;
 mod closing;
 mod connection;

@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use wynd_engine::{Buffered, ConnId, Event, EventBatch, PeerAddress};
 
+use crate::http::{self, HttpTaken};
+
 /// What Python gives to be called, in this order; see `_engine.pyi` for the signatures.
 #[derive(Clone, Copy)]
 enum Receiver {
@@ -22,7 +24,7 @@ enum Receiver {
     Failed,
 }
 
-/// How many receivers there are.
+/// How many receivers there are; those of `http` follow.
 pub(crate) const RECEIVERS: usize = 9;
 
 /// The address of a peer: `(host, port)`, or "" for a Unix socket, whose clients bind no path.
@@ -32,7 +34,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    fn of(peer: PeerAddress) -> Self {
+    pub(crate) fn of(peer: PeerAddress) -> Self {
         match peer {
             PeerAddress::Unix => Self::Unix,
             // A dual-stack socket reports IPv4 peers in their mapped form.
@@ -42,7 +44,7 @@ impl Address {
         }
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         match self {
             Self::Inet(host, port) => Ok((host, port).into_pyobject(py)?.into_any()),
             Self::Unix => Ok(PyString::new(py, "").into_any()),
@@ -71,6 +73,7 @@ pub(crate) enum Taken<'py> {
     Closed(ConnId, Option<u16>, u16, String),
     HandshakeLost(ConnId),
     ListenerFailed(u32, i32),
+    Http(HttpTaken<'py>),
 }
 
 /// An event that memory was too short for.
@@ -91,7 +94,7 @@ pub(crate) fn take<'py>(
         return Ok(None);
     };
     match own(py, &event) {
-        Ok(taken) => Ok(Some(taken)),
+        Ok(taken) => Ok(taken),
         Err(error) => Err(Lost {
             conn: batch.conn_at(index),
             error,
@@ -99,8 +102,8 @@ pub(crate) fn take<'py>(
     }
 }
 
-fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
-    Ok(match *event {
+fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Option<Taken<'py>>> {
+    Ok(Some(match *event {
         // The shard validated the text; this decodes it with the one copy that is left.
         Event::Text { conn, payload } => Taken::Text(conn, PyString::from_bytes(py, payload)?),
         Event::Binary { conn, payload } => Taken::Binary(conn, bytes(py, payload)?),
@@ -157,11 +160,12 @@ fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
                 buffered.clone(),
             )
         }
-    })
+        _ => return Ok(http::own(py, event)?.map(Taken::Http)),
+    }))
 }
 
 /// Makes bytes; unlike `PyBytes::new` without a panic when memory is short.
-fn bytes<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn bytes<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let len = isize::try_from(payload.len()).unwrap_or(isize::MAX);
     // SAFETY: pointer and length are those of a live slice, the function copies from it, and the
     // reference it returns is new. A bytes object is what it makes.
@@ -192,6 +196,7 @@ impl Taken<'_> {
             Self::ListenerFailed(listener, errno) => {
                 call(Receiver::Failed)?.call1((Some(listener), errno, ""))?
             }
+            Self::Http(taken) => return taken.tell(py, receivers),
             Self::Requested(conn, about) => {
                 let address = about.address.into_python(py)?;
                 call(Receiver::Requested)?.call1((

@@ -22,6 +22,7 @@ mod commands;
 mod config;
 mod engine;
 mod errors;
+mod http;
 mod pushing;
 mod state;
 
