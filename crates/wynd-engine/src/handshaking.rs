@@ -34,7 +34,7 @@ impl<N: Network> Shard<N> {
                     self.keep_early(id, batch, size);
                 } else if conn.serves_http() {
                     let base = batch.used();
-                    self.take_http(id, batch, base..base + size);
+                    self.take_received(id, batch, base..base + size);
                 } else {
                     self.scan_head(id, batch, size);
                 }
@@ -185,7 +185,7 @@ impl<N: Network> Shard<N> {
         greeting.early.extend_from_slice(received);
     }
 
-    fn refuse_early(&mut self, id: ConnId) {
+    pub(crate) fn refuse_early(&mut self, id: ConnId) {
         count(&mut self.counts.limits_hit, "early_bytes_max");
         self.refuse(id, Refusal::TooManyEarlyBytes);
     }
@@ -256,6 +256,10 @@ impl<N: Network> Shard<N> {
         conn.flags.clear(Flags::ASKED);
         conn.flags.set(Flags::DISCARD);
         conn.greeting = None;
+        if let Some(rare) = conn.rare.as_deref_mut() {
+            rare.pending = Vec::new(); // input that waited is never parsed
+            rare.pending_at = 0;
+        }
         if !response.is_empty() {
             conn.outbox.append_raw(&mut self.pool, response);
         }

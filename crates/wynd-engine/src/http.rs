@@ -18,12 +18,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wynd_protocol::body::BodyScanner;
-use wynd_protocol::handshake::{without_upgrade, HeadScanner, PlainRequest, Refusal};
+use wynd_protocol::handshake::{HeadScanner, Refusal};
 
-use crate::batch::{EventBatch, Introduction, Span};
+use crate::batch::{EventBatch, Span};
 use crate::clock::Tick;
 use crate::connection::{Conn, Flags, Phase};
-use crate::frame::SharedFrame;
 use crate::handshaking::Verdict;
 use crate::ids::ConnId;
 use crate::net::Network;
@@ -33,6 +32,9 @@ use crate::stats::count;
 
 /// Bytes of later requests that wait for an answer, at most about a read more.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of them that are taken up at first; grows while all of it is wanted.
+const WAITING_CHUNK: usize = 4 * 1024;
 
 /// What the next byte of an HTTP connection belongs to.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ pub(crate) enum Mode {
 
 /// What an HTTP connection has beside its greeting.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent facts of few connections
 pub(crate) struct Http {
     pub(crate) mode: Mode,
     /// How long a connection may wait for its next request.
@@ -57,6 +60,7 @@ pub(crate) struct Http {
     pub(crate) is_answered: bool,
     /// An answer to it began.
     pub(crate) has_written: bool,
+    /// Another request may follow it.
     pub(crate) keeps: bool,
     /// The connection ends when the outbox is empty.
     pub(crate) is_closing: bool,
@@ -83,97 +87,156 @@ enum Step {
     Consumed(usize),
     /// The rest is kept or dropped; the connection takes nothing more now.
     Stop,
+    /// The rest has to wait for an answer.
+    Wait,
 }
 
 impl<S> Conn<S> {
-    /// Notes that an answer has begun; false if the connection takes no bytes of one.
-    fn begin_http_write(&mut self) -> bool {
-        if self.phase != Phase::Http || self.flags.has(Flags::WRITE_DEAD) {
-            return false;
-        }
-        let greeting = self.greeting.as_deref_mut();
-        match greeting.and_then(|greeting| greeting.http.as_deref_mut()) {
-            Some(http) if !http.is_closing => {
-                http.has_written = true;
-                true
-            }
-            _ => false,
-        }
+    /// Bytes that wait to be taken up.
+    fn waiting(&self) -> usize {
+        let rare = self.rare.as_deref();
+        rare.map_or(0, |rare| rare.pending.len() - rare.pending_at)
+    }
+
+    /// Whether the next request has to wait for the answer to the present one.
+    fn awaits_answer(&self) -> bool {
+        let greeting = self.greeting.as_deref();
+        greeting
+            .and_then(|greeting| greeting.http.as_deref())
+            .is_some_and(|http| !http.is_answered && matches!(http.mode, Mode::Head))
     }
 }
 
 impl<N: Network> Shard<N> {
-    /// Receives once, and passes on what belongs to the present request.
+    /// Takes up what waited, then receives once; passes on what belongs to the present request.
     pub(crate) fn receive_http(&mut self, id: ConnId, batch: &mut EventBatch) {
-        if self.take_waiting(id, batch) {
-            return;
-        }
+        self.take_waiting(id, batch);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if !conn.flags.has(Flags::READABLE) || !conn.reads() {
-            return;
+        let is_wanted = conn.flags.has(Flags::READABLE) && conn.reads();
+        if conn.phase != Phase::Http || !is_wanted || conn.has_pending() && !conn.awaits_answer() {
+            return self.settle_http(id);
+        }
+        if conn.waiting() >= WAITING_BYTES_MAX {
+            conn.flags.set(Flags::STARVED);
+            return self.account(id);
         }
         match receive(&mut self.network, conn, batch, self.now, &mut self.counts) {
             Received::Bytes(size) => {
                 let base = batch.used();
-                self.take_http(id, batch, base..base + size);
+                self.take_received(id, batch, base..base + size);
                 self.settle_http(id);
             }
             Received::Nothing => {}
-            Received::End if conn.flags.has(Flags::HTTP) => {
-                conn.flags.clear(Flags::READABLE);
-                batch.push_http_ended(id);
-            }
+            Received::End if conn.flags.has(Flags::HTTP) => batch.push_http_ended(id),
             Received::End | Received::Broken => self.remove(id, batch),
         }
     }
 
-    /// Takes up what waited for an answer; true if that was all for now.
-    fn take_waiting(&mut self, id: ConnId, batch: &mut EventBatch) -> bool {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return true;
+    /// Takes input that lies in the arena behind what is used; what has to wait is kept.
+    pub(crate) fn take_received(
+        &mut self,
+        id: ConnId,
+        batch: &mut EventBatch,
+        range: Range<usize>,
+    ) {
+        let is_behind = self.conns.get(id).is_some_and(Conn::has_pending);
+        let taken = if is_behind {
+            0
+        } else {
+            self.take_http(id, batch, range.clone())
         };
-        if !conn.has_pending() {
-            return false;
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if taken < range.len() {
+            let rare = conn.rare_mut();
+            rare.pending.drain(..rare.pending_at);
+            rare.pending_at = 0;
+            let rest = batch.slice(range.start + taken..range.end);
+            rare.pending.extend_from_slice(rest);
         }
-        if !conn.reads() {
-            return true;
-        }
-        let base = batch.used();
-        let waiting = conn.rare_mut().pending.len();
-        let space = batch.free_mut(waiting);
-        if space.len() < waiting {
-            self.queue_ready(id); // an empty arena has room for it
-            return true;
-        }
-        space.copy_from_slice(&conn.rare_mut().pending);
-        conn.rare_mut().note_decoded(waiting);
-        conn.tidy_rare();
-        self.take_http(id, batch, base..base + waiting);
-        self.settle_http(id);
-        true
     }
 
+    /// Takes up what waited for an answer, in pieces: the rest of a piece is copied once more.
+    fn take_waiting(&mut self, id: ConnId, batch: &mut EventBatch) {
+        let mut chunk = WAITING_CHUNK;
+        while let Some(conn) = self.conns.get_mut(id) {
+            if !conn.has_pending() || !conn.reads() || conn.awaits_answer() {
+                break;
+            }
+            let base = batch.used();
+            let Some(rare) = conn.rare.as_deref_mut() else {
+                break;
+            };
+            let waiting = rare.pending.get(rare.pending_at..).unwrap_or(&[]);
+            let space = batch.free_mut(chunk.min(waiting.len()));
+            let size = space.len();
+            if size == 0 {
+                break; // the next turn has an empty arena
+            }
+            space.copy_from_slice(&waiting[..size]);
+            let taken = self.take_http(id, batch, base..base + size);
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.rare_mut().note_decoded(taken);
+                conn.tidy_rare();
+            }
+            if taken < size {
+                break;
+            }
+            chunk *= 2;
+        }
+        self.keep_early_rest(id, batch);
+    }
+
+    /// What waited behind the head of an upgrade belongs to the upgrade.
+    fn keep_early_rest(&mut self, id: ConnId, batch: &mut EventBatch) {
+        let early_bytes_max = self.config.early_bytes_max;
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if conn.phase != Phase::Asking || !conn.has_pending() {
+            return;
+        }
+        let rare = conn.rare_mut();
+        let rest = rare.pending.split_off(rare.pending_at);
+        rare.note_decoded(rest.len());
+        conn.tidy_rare();
+        let Some(greeting) = conn.greeting.as_deref_mut() else {
+            return;
+        };
+        greeting.early.extend_from_slice(&rest);
+        if greeting.early.len() > early_bytes_max {
+            batch.push_handshake_lost(id);
+            self.refuse_early(id);
+        }
+    }
+
+    /// Asks for another turn if input is left that may be taken.
     fn settle_http(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if conn.reads() && (conn.flags.has(Flags::READABLE) || conn.has_pending()) {
+        let may_go_on = conn.has_pending() && !conn.awaits_answer();
+        if conn.reads() && (conn.flags.has(Flags::READABLE) || may_go_on) {
             self.queue_ready(id);
         }
         self.account(id);
     }
 
-    /// Takes input that lies in the arena behind what is used.
-    pub(crate) fn take_http(&mut self, id: ConnId, batch: &mut EventBatch, range: Range<usize>) {
+    /// Takes input that lies in the arena behind what is used; less than all of it only where the
+    /// rest has to wait.
+    fn take_http(&mut self, id: ConnId, batch: &mut EventBatch, range: Range<usize>) -> usize {
         let mut at = range.start;
         while at < range.end {
             match self.step_http(id, batch, at..range.end) {
                 Step::Consumed(size) => at += size,
-                Step::Stop => return,
+                Step::Stop => return range.len(),
+                Step::Wait => return at - range.start,
             }
         }
+        range.len()
     }
 
     fn step_http(&mut self, id: ConnId, batch: &mut EventBatch, range: Range<usize>) -> Step {
@@ -194,18 +257,12 @@ impl<N: Network> Shard<N> {
                 Step::Stop
             }
             Mode::Head if http.is_answered => self.scan_http_head(id, batch, range),
-            Mode::Head => {
-                greeting.early.extend_from_slice(batch.slice(range));
-                if greeting.early.len() >= WAITING_BYTES_MAX {
-                    conn.flags.set(Flags::STARVED);
-                }
-                Step::Stop
-            }
+            Mode::Head => Step::Wait,
             Mode::Body(body) => {
                 let scanned = body.scan(batch.slice(range.clone()));
                 let is_done = body.is_done();
                 let Ok(part) = scanned else {
-                    self.refuse_http(id, Refusal::BodyMalformed, batch);
+                    self.refuse_http(id, Refusal::BodyMalformed);
                     return Step::Stop;
                 };
                 let Some(part) = part else {
@@ -241,7 +298,7 @@ impl<N: Network> Shard<N> {
         let head = if before > 0 { &greeting.head } else { received };
         match greeting.scanner.find_end(head, &self.head_limits) {
             Err(refusal) => {
-                self.refuse_http(id, refusal, batch);
+                self.refuse_http(id, refusal);
                 Step::Stop
             }
             Ok(None) => {
@@ -281,14 +338,14 @@ impl<N: Network> Shard<N> {
         let verdict = self.verdict_on(batch.bytes_of(&head));
         let is_memory_short = self.is_memory_short();
         match verdict {
-            Verdict::Refused(refusal) => self.refuse_http(id, refusal, batch),
+            Verdict::Refused(refusal) => self.refuse_http(id, refusal),
             Verdict::Plain(request) => {
                 self.begin_request(id, batch, head, request);
                 return Step::Consumed(consumed);
             }
             Verdict::Upgrade(_) if is_memory_short => {
                 count(&mut self.counts.limits_hit, "process_bytes_max");
-                self.refuse_http(id, Refusal::TooManyConnections, batch);
+                self.refuse_http(id, Refusal::TooManyConnections);
             }
             Verdict::Upgrade(upgrade) => {
                 let early_bytes_max = self.config.early_bytes_max;
@@ -301,7 +358,7 @@ impl<N: Network> Shard<N> {
                     return Step::Stop;
                 };
                 if rest.len() > early_bytes_max {
-                    self.refuse_http(id, Refusal::TooManyEarlyBytes, batch);
+                    self.refuse_http(id, Refusal::TooManyEarlyBytes);
                     return Step::Stop;
                 }
                 greeting.early = batch.slice(rest).to_vec();
@@ -313,336 +370,6 @@ impl<N: Network> Shard<N> {
             }
         }
         Step::Stop
-    }
-
-    /// Passes the head of a request on.
-    fn begin_request(
-        &mut self,
-        id: ConnId,
-        batch: &mut EventBatch,
-        head: Span,
-        request: PlainRequest,
-    ) {
-        self.open_http(id, batch);
-        let stall = self.after(self.config.outbox_stall);
-        let Some(http) = self.http_mut(id) else {
-            return;
-        };
-        http.is_answered = false;
-        http.has_written = false;
-        http.keeps = request.keep_alive;
-        http.deadline = stall;
-        let body = BodyScanner::new(request.body);
-        let is_done = body.is_done();
-        http.mode = Mode::Body(body);
-        let head = if request.has_upgrade {
-            Span::Owned(without_upgrade(batch.bytes_of(&head)))
-        } else {
-            head
-        };
-        batch.push_http_head(id, head);
-        if is_done {
-            self.end_request(id);
-        } else {
-            self.timers.set(id.slot(), stall);
-        }
-    }
-
-    /// Tells of an HTTP connection, once.
-    fn open_http(&mut self, id: ConnId, batch: &mut EventBatch) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        conn.phase = Phase::Http;
-        if conn.flags.has(Flags::HTTP) {
-            return;
-        }
-        conn.flags.set(Flags::HTTP);
-        self.timers.cancel(id.slot());
-        let Some(greeting) = conn.greeting.as_deref() else {
-            return;
-        };
-        let about = Introduction {
-            listener: conn.listener,
-            address: greeting.address,
-            secure: false,
-            upgrade: false,
-            subprotocol: None,
-            buffered: Some(conn.buffered.clone()),
-            local: self.network.local_address(&conn.socket),
-        };
-        batch.push_http_opened(id, about);
-    }
-
-    /// The request that was passed on is here as a whole.
-    fn end_request(&mut self, id: ConnId) {
-        let Some(http) = self.http_mut(id) else {
-            return;
-        };
-        http.mode = if http.keeps && !http.is_closing {
-            Mode::Head
-        } else {
-            Mode::Last
-        };
-        let is_answered = http.is_answered;
-        // The answer is the caller's affair; only its way out is watched.
-        self.set_http_deadline(id, Tick::MAX);
-        if is_answered {
-            self.await_request(id);
-        }
-    }
-
-    /// The caller has answered the request that was passed on.
-    pub(crate) fn note_http_done(&mut self, id: ConnId) {
-        let Some(http) = self.http_mut(id) else {
-            return;
-        };
-        http.is_answered = true;
-        if matches!(http.mode, Mode::Head) {
-            self.await_request(id);
-        }
-    }
-
-    /// Received and answered: takes up what waited, or waits for the next request.
-    fn await_request(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        let Some(greeting) = conn.greeting.as_deref_mut() else {
-            return;
-        };
-        let early = std::mem::take(&mut greeting.early);
-        let idle = greeting
-            .http
-            .as_ref()
-            .map_or(Duration::ZERO, |http| http.idle);
-        if !early.is_empty() {
-            conn.rare_mut().pending = early;
-            conn.rare_mut().pending_at = 0;
-            self.queue_ready(id);
-        }
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        if conn.flags.has(Flags::STARVED) {
-            conn.flags.clear(Flags::STARVED);
-            self.resume_input(id);
-        }
-        let deadline = self.after(idle);
-        self.set_http_deadline(id, deadline);
-        self.account(id);
-    }
-
-    fn set_http_deadline(&mut self, id: ConnId, deadline: Tick) {
-        if let Some(http) = self.http_mut(id) {
-            http.deadline = deadline;
-        }
-        if deadline == Tick::MAX {
-            let is_blocked = self
-                .conns
-                .get(id)
-                .is_some_and(|conn| conn.flags.has(Flags::BLOCKED));
-            if !is_blocked {
-                self.timers.cancel(id.slot());
-            }
-        } else {
-            self.timers.set_earlier(id.slot(), deadline);
-        }
-    }
-
-    /// Refuses what comes next; once an answer to the present request began, ends without a word.
-    pub(crate) fn refuse_http(&mut self, id: ConnId, refusal: Refusal, batch: &mut EventBatch) {
-        let has_queued = self
-            .conns
-            .get(id)
-            .is_some_and(|conn| conn.buffered.bytes() > conn.reflected);
-        let is_answering = self.http_mut(id).is_some_and(|http| {
-            let is_body = matches!(http.mode, Mode::Body(_));
-            is_body && (http.is_answered || http.has_written || has_queued)
-        });
-        if is_answering {
-            count(&mut self.counts.handshakes_refused, refusal.status());
-            self.linger(id, b"");
-        } else {
-            self.refuse(id, refusal);
-        }
-        let _ = batch;
-    }
-
-    /// Queues bytes of an answer, unless the connection ends.
-    pub(crate) fn write_http(&mut self, id: ConnId, bytes: &[u8]) -> bool {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return false;
-        };
-        if !conn.begin_http_write() {
-            conn.buffered.release(bytes.len());
-            return false;
-        }
-        conn.outbox.append(&mut self.pool, bytes);
-        conn.reflected += bytes.len();
-        self.touch(id);
-        true
-    }
-
-    /// The same, by reference.
-    pub(crate) fn write_http_shared(&mut self, id: ConnId, bytes: &SharedFrame) -> bool {
-        let size = bytes.bytes().len();
-        let Some(conn) = self.conns.get_mut(id) else {
-            return false;
-        };
-        if !conn.begin_http_write() {
-            conn.buffered.release(size);
-            return false;
-        }
-        bytes.count_in(&self.meter);
-        conn.outbox.append_shared(&mut self.pool, bytes);
-        conn.reflected += size;
-        self.touch(id);
-        true
-    }
-
-    /// Owes the caller a `HttpDrained`.
-    pub(crate) fn owe_drained(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.flags.set(Flags::SOFT);
-        }
-    }
-
-    /// Ends an HTTP connection once its outbox is empty.
-    pub(crate) fn close_http(&mut self, id: ConnId, batch: &mut EventBatch) {
-        let Some(conn) = self.conns.get(id) else {
-            return;
-        };
-        if conn.phase != Phase::Http {
-            return;
-        }
-        if conn.flags.has(Flags::WRITE_DEAD) {
-            self.remove(id, batch);
-        } else {
-            self.linger(id, b"");
-        }
-    }
-
-    /// Queues the last answer of an HTTP connection; nothing more is parsed.
-    pub(crate) fn end_http(&mut self, id: ConnId, response: &[u8]) {
-        let deadline = self.after(self.config.close_timeout);
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        conn.phase = Phase::Http;
-        conn.flags
-            .clear(Flags::ASKED | Flags::PAUSED | Flags::STARVED | Flags::SOFT);
-        if !response.is_empty() {
-            conn.outbox.append_raw(&mut self.pool, response);
-        }
-        if let Some(rare) = conn.rare.as_deref_mut() {
-            rare.pending = Vec::new();
-            rare.pending_at = 0;
-        }
-        if let Some(greeting) = conn.greeting.as_deref_mut() {
-            greeting.early = Vec::new();
-            greeting.head = Vec::new();
-            if let Some(http) = greeting.http.as_deref_mut() {
-                http.mode = Mode::Last;
-                http.is_closing = true;
-            }
-        }
-        self.timers.set(id.slot(), deadline);
-        self.touch(id);
-        self.resume_input(id);
-        self.account(id);
-    }
-
-    /// The outbox of an HTTP connection is empty: if it ends, tells so, and lingers until the peer
-    /// has read everything.
-    pub(crate) fn finish_http(&mut self, id: ConnId, batch: &mut EventBatch) {
-        if self.http_mut(id).is_some_and(|http| http.is_closing) {
-            self.part_http(id, batch);
-            self.linger(id, b"");
-        }
-    }
-
-    /// Tells that the caller has no more to do with an HTTP connection.
-    pub(crate) fn part_http(&mut self, id: ConnId, batch: &mut EventBatch) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            if conn.flags.has(Flags::HTTP) {
-                conn.flags.clear(Flags::HTTP);
-                batch.push_http_closed(id);
-            }
-        }
-    }
-
-    /// Gives an upgrade's connection to the caller as it is.
-    pub(crate) fn pass_http(&mut self, id: ConnId, batch: &mut EventBatch) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        if conn.phase != Phase::Asking {
-            return;
-        }
-        let Some(greeting) = conn.greeting.as_deref_mut() else {
-            return;
-        };
-        let Some(http) = greeting.http.as_deref_mut() else {
-            return;
-        };
-        http.mode = Mode::Raw;
-        http.is_answered = false;
-        http.deadline = Tick::MAX;
-        greeting.upgrade = None;
-        let early = std::mem::take(&mut greeting.early);
-        conn.flags.clear(Flags::ASKED);
-        self.open_http(id, batch);
-        self.set_http_deadline(id, Tick::MAX);
-        if !early.is_empty() {
-            batch.push_http_owned(id, early);
-        }
-        self.account(id);
-    }
-
-    /// Judges what is due on an HTTP connection: its outbox, a head, a body, or silence.
-    pub(crate) fn judge_http_deadline(&mut self, id: ConnId, batch: &mut EventBatch) {
-        let (now, stall) = (self.now, self.after(self.config.outbox_stall));
-        if self.is_stalled(id) {
-            count(&mut self.counts.limits_hit, "outbox_stall");
-            return self.remove(id, batch);
-        }
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        let (reads, has_output) = (conn.reads(), !conn.outbox.is_empty());
-        let is_dead = conn.flags.has(Flags::WRITE_DEAD);
-        let Some(greeting) = conn.greeting.as_deref_mut() else {
-            return self.remove(id, batch);
-        };
-        let has_begun = !greeting.head.is_empty();
-        let Some(http) = greeting.http.as_deref_mut() else {
-            return self.remove(id, batch);
-        };
-        if http.is_closing && (is_dead || !has_output) {
-            return self.remove(id, batch);
-        }
-        if !http.is_closing && http.deadline <= now {
-            match &http.mode {
-                _ if !reads => http.deadline = stall, // it is not the peer who is late
-                Mode::Head if !has_begun => return self.linger(id, b""),
-                Mode::Head | Mode::Body(_) => {
-                    return self.refuse_http(id, Refusal::HeadTimeout, batch);
-                }
-                Mode::Last | Mode::Raw => http.deadline = Tick::MAX,
-            }
-        }
-        let mut at = if http.is_closing {
-            stall
-        } else {
-            http.deadline
-        };
-        if conn.flags.has(Flags::BLOCKED) {
-            at = at.min(stall);
-        }
-        if at != Tick::MAX {
-            self.timers.set(id.slot(), at);
-        }
     }
 
     pub(crate) fn http_mut(&mut self, id: ConnId) -> Option<&mut Http> {

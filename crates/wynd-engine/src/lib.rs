@@ -42,6 +42,7 @@
 #![deny(missing_docs)]
 
 mod addresses;
+mod answering;
 mod applying;
 mod batch;
 mod clock;
@@ -66,6 +67,7 @@ mod publishing;
 mod queue;
 mod readiness;
 mod receiving;
+mod requests;
 mod rooms;
 mod shard;
 mod slots;

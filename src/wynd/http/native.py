@@ -1,4 +1,4 @@
-"""`NativeHost`: HTTP and WebSockets on one port, on the native engine. The composition root of both.
+"""`NativeHost`: HTTP and WebSockets on one port, on the native engine. The composition root.
 
 The engine keeps every socket and frames every request. An upgrade to a mounted path goes to that
 path's `Wynd`; everything else goes to the ASGI application through uvicorn's HTTP protocol, an
@@ -199,7 +199,7 @@ class NativeHost:
         self._http.serve(transport, self._loop)
         head = self._passed.pop(key, None)
         if head is not None:
-            transport.receive(head)
+            transport.receive_upgrade(head)
 
     def http_data(self, key: int, data: bytes) -> None:
         """See `HttpSink.http_data`."""
@@ -258,7 +258,7 @@ class NativeHost:
         if transport is None:
             self._passed[key] = request._head
         else:
-            transport.receive(request._head)
+            transport.receive_upgrade(request._head)
 
     def opened(self, key: int, request: Request, subprotocol: str | None) -> None:
         """See `Sink.opened`."""

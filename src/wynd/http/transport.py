@@ -39,6 +39,7 @@ class EngineTransport(asyncio.Transport):
         "_lost",
         "_protocol",
         "_read_paused",
+        "_unanswered",
         "_write_paused",
     )
 
@@ -57,6 +58,7 @@ class EngineTransport(asyncio.Transport):
         self._high = engine.limits.outbox_bytes_soft
         self._held: list[bytes] = []  # what came in the turn in which reading was paused
         self._read_paused = False
+        self._unanswered = False
         self._write_paused = False
         self._closing = False
         self._lost = False
@@ -83,25 +85,31 @@ class EngineTransport(asyncio.Transport):
 
     def is_reading(self) -> bool:
         """Return whether data is given to the protocol."""
-        return not (self._read_paused or self._closing)
+        return not (self._read_paused or self._unanswered or self._closing)
 
     def pause_reading(self) -> None:
         """Give the protocol nothing until `resume_reading`; twice is once."""
         if not self._read_paused and not self._closing:
             self._read_paused = True
-            self._engine.pause_reading(self._key)
+            if not self._unanswered:
+                self._engine.pause_reading(self._key)
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`; the protocol is not called from inside this call."""
         if self._read_paused:
             self._read_paused = False
-            if not self._lost:
-                self._engine.resume_reading(self._key)
-            if self._held:
-                self._loop.call_soon(self._give_held)
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._read_paused or self._unanswered:
+            return
+        if not self._lost:
+            self._engine.resume_reading(self._key)
+        if self._held:
+            self._loop.call_soon(self._give_held)
 
     def _give_held(self) -> None:
-        while self._held and not self._read_paused and not self._lost:
+        while self._held and self.is_reading():
             self._give(self._held.pop(0))
 
     # Writing
@@ -112,6 +120,9 @@ class EngineTransport(asyncio.Transport):
             return
         if type(data) is not bytes:
             data = bytes(data)
+        if self._unanswered and data.startswith(b"HTTP/1.1 101"):
+            self._unanswered = False
+            self._read_on()
         unsent = self._engine.http_write(self._key, data, self._high)
         if unsent >= self._high and not self._write_paused and self._protocol is not None:
             self._write_paused = True
@@ -180,10 +191,20 @@ class EngineTransport(asyncio.Transport):
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the present request."""
-        if self._read_paused or self._held:
+        if self._read_paused or self._unanswered or self._held:
             self._held.append(data)
         elif not self._closing:
             self._give(data)
+
+    def receive_upgrade(self, head: bytes) -> None:
+        """Take the head of an upgrade; what comes behind it waits until it is answered 101.
+
+        Not before that is it another protocol's; after a refusal nobody reads it.
+        """
+        self._unanswered = True
+        self._engine.pause_reading(self._key)
+        if not self._closing:
+            self._give(head)
 
     def _give(self, data: bytes) -> None:
         protocol = self._protocol
