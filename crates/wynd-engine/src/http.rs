@@ -163,7 +163,8 @@ impl<N: Network> Shard<N> {
     fn take_waiting(&mut self, id: ConnId, batch: &mut EventBatch) {
         let mut chunk = WAITING_CHUNK;
         while let Some(conn) = self.conns.get_mut(id) {
-            if !conn.has_pending() || !conn.reads() || conn.awaits_answer() {
+            let may_go_on = conn.has_pending() && conn.reads() && !conn.awaits_answer();
+            if conn.phase != Phase::Http || !may_go_on {
                 break;
             }
             let base = batch.used();

@@ -112,7 +112,7 @@ fn test_pipelined_requests_come_one_by_one() {
 fn test_pipelined_bytes_are_bounded_and_all_served() {
     let mut harness = serving();
     let (socket, id) = first(&mut harness);
-    let count = 20_000;
+    let count = 6_000;
     harness.network.write(socket, GET.repeat(count).as_bytes());
     assert_eq!(harness.settle(), []);
     let told = serve_all(&mut harness, id);
@@ -243,6 +243,30 @@ fn test_an_upgrade_behind_an_unfinished_answer_waits_for_it() {
     harness.settle();
     let sent = output(&harness, socket);
     assert!(sent.starts_with(&format!("{OK}HTTP/1.1 101 ")), "{sent}");
+}
+
+#[test]
+fn test_what_waits_behind_an_upgrade_is_its_early_input_and_bounded() {
+    for (size, is_kept) in [(60_000, true), (70_000, false)] {
+        let mut harness = serving();
+        let (socket, id) = first(&mut harness);
+        let early = "x".repeat(size);
+        harness
+            .network
+            .write(socket, (REQUEST.to_owned() + &early).as_bytes());
+        assert_eq!(harness.settle(), []);
+        answer(&mut harness, id);
+        let told = harness.settle();
+        assert_eq!(told[0], Told::Requested(id, true));
+        if is_kept {
+            harness.commands.push_http_pass(id);
+            harness.flush();
+            assert_eq!(joined(harness.settle()), [data(id, &early)]);
+        } else {
+            assert_eq!(told[1..], [Told::HandshakeLost(id), Told::HttpClosed(id)]);
+            assert!(output(&harness, socket).contains("HTTP/1.1 400 "));
+        }
+    }
 }
 
 #[test]
