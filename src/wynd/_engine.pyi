@@ -190,12 +190,15 @@ class Engine:
         on; the events after it wait for the next call.
 
         Args:
-            receivers: nine callables: `requested(key, socket, head, address, secure)`,
+            receivers: fourteen callables: `requested(key, socket, head, address, secure)`,
                 `opened(key, head, address, secure, subprotocol)` with an empty head if `requested`
                 told it, `received(key, message)`, `ponged(key, payload)`, `drained(key)`,
                 `closing(key, sent, received)` (both None: a rule was broken),
                 `closed(key, sent, received, reason)`,
-                `handshake_lost(key)`, `failed(socket or None, errno, text)`.
+                `handshake_lost(key)`, `failed(socket or None, errno, text)`; of HTTP connections
+                `http_opened(key, socket, address, own address or None, secure)`,
+                `http_data(key, data)`, `http_ended(key)` (the peer ended its direction),
+                `http_drained(key)`, and `http_closed(key)` at the end or before `opened`.
             slice_s: seconds by the engine's clock.
         """
 
@@ -219,8 +222,24 @@ class Engine:
 
     # Listeners and sockets; a descriptor given is owned by the engine, also if the call fails.
 
-    def add_listener(self, listener: int, fd: int, is_unix: bool, asks: bool) -> None:
+    def add_listener(
+        self,
+        listener: int,
+        fd: int,
+        is_unix: bool,
+        asks: bool,
+        http_idle_s: float | None = None,
+    ) -> None:
         """Start accepting on a listening socket under a number the caller chose.
+
+        Args:
+            listener: the number.
+            fd: the socket.
+            is_unix: whether it is a Unix socket.
+            asks: whether each request is told by `requested`.
+            http_idle_s: seconds a connection may wait for its next request; None serves
+                WebSockets only. Else plain requests are told by `http_data`, and upgrades by
+                `requested`.
 
         Raises:
             OSError: the descriptor cannot be watched.
@@ -304,6 +323,23 @@ class Engine:
         self, key: int, status: int, headers: Sequence[tuple[str, str]], body: bytes
     ) -> None:
         """Answer a request with plain HTTP. Headers were checked by `wynd.request`."""
+
+    # HTTP connections
+
+    def http_write(self, key: int, data: bytes, tell_from: int) -> int:
+        """Queue bytes of an answer; return the connection's unsent bytes, -1 if it takes none.
+
+        With `tell_from` of them or more, `http_drained` follows.
+        """
+
+    def http_done(self, key: int) -> None:
+        """Say that the present request is answered whole; the next one may be told."""
+
+    def http_close(self, key: int) -> None:
+        """End an HTTP connection after what is queued; `http_closed` follows."""
+
+    def http_pass(self, key: int) -> None:
+        """Take an upgrade's connection as it is: `http_data` tells what comes after its head."""
 
     # Looking
 

@@ -423,6 +423,11 @@ class Wynd:
                 raise RuntimeError("this Wynd runs on another event loop; stop it there first")
             return self._engine
         engine = self._make_engine(wanted)
+        self._run_on(engine, loop)
+        return engine
+
+    def _run_on(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> Dispatcher:
+        """Wire the application to an engine and start it; the caller looks after listeners."""
         for pattern, policy in self._policies:
             engine.room_policy(pattern, policy)
         registry = Registry(engine, self._limits, loop, self._clock)
@@ -436,7 +441,7 @@ class Wynd:
         self._engine, self._registry = engine, registry
         self._watch = LoopWatch(loop)
         self._stopped = loop.create_future()
-        return engine
+        return self._dispatcher
 
     def _make_engine(self, wanted: str) -> Engine:
         arguments = (self._limits, self._origins, self._subprotocols, self._compression)
@@ -499,6 +504,13 @@ class Wynd:
             await engine.application(scope, events, send, asks=asks)
 
         return application
+
+    def _mount_on(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+        """Start on an engine that a host shares among applications, for `wynd.http`."""
+        if self._engine is not None:
+            raise RuntimeError("this Wynd listens by itself already; mount another one")
+        self._run_on(engine, loop)
+        self._asks_mounted()
 
     def _serve_in_memory(self) -> Engine:
         """Start without a listener, for `wynd.testing`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from ipaddress import IPv6Address
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -95,6 +96,9 @@ class Headers(Mapping[str, str]):
         return f"Headers({list(dict(self._pairs))})"  # names only: values may be secrets
 
 
+_NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+
+
 class Request:
     """The upgrade request, or a plain HTTP request on a WebSocket port.
 
@@ -102,10 +106,11 @@ class Request:
     anew. Keep what you use often, for example in `handle.data`.
     """
 
-    __slots__ = ("_client", "_head", "_secure", "_upgrade")
+    __slots__ = ("_client", "_head", "_params", "_secure", "_upgrade")
 
     _client: tuple[str, int] | str
     _head: bytes
+    _params: Mapping[str, str]
     _secure: bool
     _upgrade: bool | None
 
@@ -126,6 +131,21 @@ class Request:
         request._client = client
         request._secure = secure
         request._upgrade = None
+        request._params = _NO_PARAMS
+        return request
+
+    def routed(
+        self, params: Mapping[str, str], client: tuple[str, int] | str, secure: bool
+    ) -> Request:
+        """Return the request as a host server that knows more about it sees it.
+
+        Args:
+            params: what the path's template took from it, see `path_params`.
+            client: the client behind a trusted proxy.
+            secure: whether that client came over TLS.
+        """
+        request = self.from_head(self._head, client, secure)
+        request._params = params
         return request
 
     @classmethod
@@ -155,6 +175,7 @@ class Request:
         client = str(host) if port is None else (str(host), int(port))
         request = cls.from_head(b"\r\n".join(lines), client, secure)
         request._upgrade = scope["type"] == "websocket" or None
+        request._params = scope.get("path_params") or _NO_PARAMS
         return request
 
     # The request line
@@ -182,6 +203,11 @@ class Request:
         """The path, percent-decoded; bytes that are no UTF-8 become U+FFFD."""
         path = self._origin_form().partition("?")[0]
         return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace")
+
+    @property
+    def path_params(self) -> Mapping[str, str]:
+        """What the template it is mounted at, such as `/chat/{room}`, took from the path."""
+        return self._params
 
     @property
     def query(self) -> str:

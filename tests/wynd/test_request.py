@@ -97,7 +97,14 @@ class TestRequest:
 
     def test_only_the_raw_head_is_kept(self) -> None:
         assert not hasattr(from_head(), "__dict__")
-        assert Request.__slots__ == ("_client", "_head", "_secure", "_upgrade")
+        assert Request.__slots__ == ("_client", "_head", "_params", "_secure", "_upgrade")
+
+    def test_a_host_server_may_know_more(self) -> None:
+        head = b"GET /chat/7 HTTP/1.1\r\nHost: a\r\n\r\n"
+        plain = from_head(head)
+        routed = plain.routed({"room": "7"}, ("198.51.100.7", 0), True)
+        assert (dict(plain.path_params), dict(routed.path_params)) == ({}, {"room": "7"})
+        assert (routed.path, routed.client.host, routed.secure) == ("/chat/7", "198.51.100.7", True)
 
     def test_the_repr_shows_no_query_and_no_control_bytes(self) -> None:
         text = repr(from_head(b"GET /a%1b%0d?token=secret HTTP/1.1\r\n\r\n"))

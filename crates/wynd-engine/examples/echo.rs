@@ -83,6 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = ListenerOptions {
         kind: SocketKind::Tcp,
         asks: false,
+        http_idle: None,
     };
     shard.add_listener(ListenerId(0), socket.into(), options)?;
     let (mut batch, mut commands) = (EventBatch::new(), CommandQueue::new());

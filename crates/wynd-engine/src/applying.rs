@@ -45,6 +45,18 @@ impl<N: Network> Shard<N> {
                 Command::Pause(id) => self.pause(id),
                 Command::Resume(id) => self.resume(id),
                 Command::Accept(id, acceptance) => self.accept_request(id, &acceptance, batch),
+                Command::HttpPass(id) => self.pass_http(id, batch),
+                Command::HttpWrite(id, bytes, tells) => {
+                    let is_taken = match bytes {
+                        Frames::Run(run, _) => self.write_http(id, run.of(frames)),
+                        Frames::Shared(bytes) => self.write_http_shared(id, &bytes),
+                    };
+                    if is_taken && tells {
+                        self.owe_drained(id);
+                    }
+                }
+                Command::HttpDone(id) => self.note_http_done(id),
+                Command::HttpClose(id) => self.close_http(id, batch),
                 Command::Respond(id, status, response) => {
                     self.respond(id, status, response.of(names));
                 }
@@ -233,7 +245,7 @@ impl<N: Network> Shard<N> {
 
     fn pause(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id) {
-            if conn.phase == Phase::Open {
+            if matches!(conn.phase, Phase::Open | Phase::Http) {
                 conn.flags.set(Flags::PAUSED);
             }
         }

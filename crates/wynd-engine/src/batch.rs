@@ -52,6 +52,7 @@ pub(crate) struct Introduction {
     pub(crate) upgrade: bool,
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) buffered: Option<Buffered>,
+    pub(crate) local: Option<PeerAddress>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,11 @@ enum Kind {
     Closing,
     Closed,
     ListenerFailed,
+    HttpOpened,
+    HttpData,
+    HttpEnded,
+    HttpDrained,
+    HttpClosed,
 }
 
 /// One event, 24 bytes. `start` is an offset in the arena, or an index into `owned` where
@@ -199,7 +205,14 @@ impl EventBatch {
                 listener: ListenerId(record.start),
                 errno: i32::try_from(record.extra).unwrap_or(0),
             },
-            Kind::Requested | Kind::Opened => return self.introduced(record),
+            Kind::HttpData => Event::HttpData {
+                conn,
+                payload: self.payload(record),
+            },
+            Kind::HttpEnded => Event::HttpEnded { conn },
+            Kind::HttpDrained => Event::HttpDrained { conn },
+            Kind::HttpClosed => Event::HttpClosed { conn },
+            Kind::Requested | Kind::Opened | Kind::HttpOpened => return self.introduced(record),
         })
     }
 
@@ -209,6 +222,14 @@ impl EventBatch {
         let (address, secure) = (introduction.address, introduction.secure);
         let head = self.payload(record);
         match &introduction.buffered {
+            Some(buffered) if record.kind == Kind::HttpOpened => Some(Event::HttpOpened {
+                conn,
+                listener,
+                address,
+                local: introduction.local,
+                secure,
+                buffered,
+            }),
             None => Some(Event::Requested {
                 conn,
                 listener,
@@ -371,6 +392,52 @@ impl EventBatch {
         self.introductions.push(about);
         let index = u32::try_from(self.introductions.len() - 1).unwrap_or(u32::MAX);
         self.push(kind, conn, head, index);
+    }
+
+    pub(crate) fn push_http_opened(&mut self, conn: ConnId, about: Introduction) {
+        self.introductions.push(about);
+        let index = u32::try_from(self.introductions.len() - 1).unwrap_or(u32::MAX);
+        self.push(Kind::HttpOpened, conn, Span::Arena(0..0), index);
+    }
+
+    pub(crate) fn push_http_head(&mut self, conn: ConnId, head: Span) {
+        self.push(Kind::HttpData, conn, head, 0);
+    }
+
+    pub(crate) fn push_http_owned(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        self.push(Kind::HttpData, conn, Span::Owned(bytes), 0);
+    }
+
+    /// Adds a range of the arena, to the event before if that ends where it begins.
+    pub(crate) fn push_http_data(&mut self, conn: ConnId, range: Range<usize>) {
+        self.keep_until(range.end);
+        let is_untold = self.cursor < self.records.len();
+        if let Some(last) = self.records.last_mut() {
+            let end = last.start as usize + last.len as usize;
+            if last.kind == Kind::HttpData
+                && last.conn == conn
+                && !last.is_owned
+                && end == range.start
+                && is_untold
+            {
+                // The arena is far below 4 GiB.
+                last.len += u32::try_from(range.len()).unwrap_or(0);
+                return;
+            }
+        }
+        self.push(Kind::HttpData, conn, Span::Arena(range), 0);
+    }
+
+    pub(crate) fn push_http_ended(&mut self, conn: ConnId) {
+        self.push(Kind::HttpEnded, conn, Span::Arena(0..0), 0);
+    }
+
+    pub(crate) fn push_http_drained(&mut self, conn: ConnId) {
+        self.push(Kind::HttpDrained, conn, Span::Arena(0..0), 0);
+    }
+
+    pub(crate) fn push_http_closed(&mut self, conn: ConnId) {
+        self.push(Kind::HttpClosed, conn, Span::Arena(0..0), 0);
     }
 
     pub(crate) fn push_listener_failed(&mut self, listener: ListenerId, errno: i32) {

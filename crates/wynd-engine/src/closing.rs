@@ -272,6 +272,9 @@ impl<N: Network> Shard<N> {
         } else if conn.flags.has(Flags::ASKED) {
             batch.push_handshake_lost(id);
         }
+        if conn.flags.has(Flags::HTTP) {
+            batch.push_http_closed(id);
+        }
         drop(conn.socket);
     }
 
@@ -312,7 +315,7 @@ impl<N: Network> Shard<N> {
                 continue;
             };
             let holds = conn.held + conn.outbox.bytes() - conn.outbox.own_bytes();
-            if holds > 0 && conn.phase == Phase::Open {
+            if holds > 0 && matches!(conn.phase, Phase::Open | Phase::Http) {
                 holders.push((holds, id));
             }
         }
@@ -320,6 +323,13 @@ impl<N: Network> Shard<N> {
         for (holds, id) in holders {
             if excess == 0 {
                 return;
+            }
+            if self
+                .conns
+                .get(id)
+                .is_some_and(|conn| conn.phase == Phase::Http)
+            {
+                self.remove(id, batch);
             }
             self.close_slow(id, TRY_AGAIN_LATER, "Server is busy.", batch);
             excess = excess.saturating_sub(holds);

@@ -79,6 +79,11 @@ pub(crate) enum Command {
     Resume(ConnId),
     Accept(ConnId, Box<Acceptance>),
     Respond(ConnId, u16, Stretch),
+    HttpPass(ConnId),
+    /// Bytes of an answer, and whether `HttpDrained` is owed.
+    HttpWrite(ConnId, Frames, bool),
+    HttpDone(ConnId),
+    HttpClose(ConnId),
 }
 
 /// Commands in call order, with the memory their frames and names lie in.
@@ -268,6 +273,55 @@ impl CommandQueue {
         handshake::write_response(&mut self.names, status, headers, body, true);
         let response = stretch(start, self.names.len());
         self.commands.push(Command::Respond(conn, status, response));
+    }
+
+    /// Takes an upgrade's connection as it is: `HttpOpened`, if it was not told of before, and from
+    /// then on `HttpData` with whatever comes after the head that `Requested` had.
+    pub fn push_http_pass(&mut self, conn: ConnId) {
+        self.commands.push(Command::HttpPass(conn));
+    }
+
+    /// Sends bytes of an answer as they are. Returns the connection's unsent bytes, these included;
+    /// at or above `tell_from` of them, `HttpDrained` follows.
+    pub fn push_http_write(
+        &mut self,
+        conn: ConnId,
+        buffered: &Buffered,
+        bytes: &[u8],
+        tell_from: usize,
+    ) -> usize {
+        let unsent = buffered.charge(bytes.len());
+        let tells = unsent >= tell_from;
+        let start = self.frames.len();
+        if bytes.len() >= OWN_FRAME_BYTES_MIN || u32::try_from(start).is_err() {
+            self.shared_bytes += bytes.len();
+            let frames = Frames::Shared(SharedFrame::of(bytes));
+            self.commands.push(Command::HttpWrite(conn, frames, tells));
+            return unsent;
+        }
+        self.frames.extend_from_slice(bytes);
+        let new = stretch(start, self.frames.len());
+        if let Some(Command::HttpWrite(last, Frames::Run(run, _), told)) = self.commands.last_mut()
+        {
+            if *last == conn && run.start + run.len == new.start {
+                run.len += new.len;
+                *told |= tells;
+                return unsent;
+            }
+        }
+        let frames = Frames::Run(new, 1);
+        self.commands.push(Command::HttpWrite(conn, frames, tells));
+        unsent
+    }
+
+    /// Says that the present request is answered whole; the next one may be passed on.
+    pub fn push_http_done(&mut self, conn: ConnId) {
+        self.commands.push(Command::HttpDone(conn));
+    }
+
+    /// Ends an HTTP connection after what is queued; `HttpClosed` follows when that has left.
+    pub fn push_http_close(&mut self, conn: ConnId) {
+        self.commands.push(Command::HttpClose(conn));
     }
 
     fn encode(&mut self, kind: MessageKind, payload: &[u8]) -> (Frames, usize) {

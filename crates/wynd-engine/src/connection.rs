@@ -7,12 +7,20 @@
 //!                 │ refused    │ responded  └─► (lost: Closed)
 //!                 └────────────┴─► Lingering ──► (gone)
 //! ```
+//!
+//! Where the listener serves HTTP too:
+//!
+//! ```text
+//!   Handshaking ──► Http ◄──► Asking ──► Open
+//!                    └─► Lingering ──► (gone: HttpClosed came before)
+//! ```
 
 use wynd_protocol::handshake::{HeadScanner, Upgrade};
 use wynd_protocol::{Connection as Protocol, Role, Violation};
 
 use crate::addresses::{AddressKey, Bucket};
 use crate::clock::Tick;
+use crate::http::Http;
 use crate::ids::ListenerId;
 use crate::memory::Buffered;
 use crate::net::{Interest, PeerAddress};
@@ -31,6 +39,8 @@ pub(crate) enum Phase {
     Open,
     /// Our close frame is queued or sent.
     Closing,
+    /// Requests are passed on; see `http`.
+    Http,
     /// An HTTP answer leaves; input is discarded until the peer ends it.
     Lingering,
 }
@@ -76,6 +86,8 @@ impl Flags {
     pub(crate) const UNCOUNTED: u32 = 1 << 16;
     /// In the lobby: broadcasts reach it.
     pub(crate) const ADMITTED: u32 = 1 << 17;
+    /// `HttpOpened` was told, `HttpClosed` is owed.
+    pub(crate) const HTTP: u32 = 1 << 18;
 
     #[inline]
     pub(crate) fn has(self, flags: u32) -> bool {
@@ -93,7 +105,7 @@ impl Flags {
     }
 }
 
-/// Until the handshake is answered.
+/// Until the handshake is answered; on an HTTP connection, until it upgrades or ends.
 #[derive(Debug)]
 pub(crate) struct Greeting {
     pub(crate) address: PeerAddress,
@@ -105,6 +117,8 @@ pub(crate) struct Greeting {
     pub(crate) upgrade: Option<Upgrade>,
     /// Bytes after the head.
     pub(crate) early: Vec<u8>,
+    /// Where the listener serves HTTP too; the greeting then lasts until the upgrade.
+    pub(crate) http: Option<Box<Http>>,
 }
 
 /// Why a connection ends once all events before are dispatched.
@@ -226,6 +240,13 @@ impl<S> Conn<S> {
     #[inline]
     pub(crate) fn takes_messages(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    /// Whether plain requests are passed on.
+    pub(crate) fn serves_http(&self) -> bool {
+        self.greeting
+            .as_ref()
+            .is_some_and(|greeting| greeting.http.is_some())
     }
 
     pub(crate) fn rare_mut(&mut self) -> &mut Rare {

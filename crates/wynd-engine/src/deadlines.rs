@@ -42,6 +42,7 @@ impl<N: Network> Shard<N> {
                 self.refuse(id, Refusal::AnswerTimeout);
             }
             Phase::Open => self.judge_open(id, batch),
+            Phase::Http => self.judge_http_deadline(id, batch),
             Phase::Closing => {
                 count(&mut self.counts.limits_hit, "close_timeout");
                 self.remove(id, batch);
@@ -119,7 +120,7 @@ impl<N: Network> Shard<N> {
 
     /// Whether nothing of the outbox has left for too long. A socket that has room again, or has not
     /// been tried, is not stalled.
-    fn is_stalled(&mut self, id: ConnId) -> bool {
+    pub(crate) fn is_stalled(&mut self, id: ConnId) -> bool {
         let (now, stall) = (self.now, ticks(self.config.outbox_stall));
         let Some(conn) = self.conns.get_mut(id) else {
             return false;

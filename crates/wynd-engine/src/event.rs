@@ -91,6 +91,43 @@ pub enum Event<'a> {
         /// The peer's reason, else "".
         reason: &'a str,
     },
+    /// An HTTP connection has its first request; `HttpData` follows.
+    HttpOpened {
+        /// The connection.
+        conn: ConnId,
+        /// Where it was accepted.
+        listener: ListenerId,
+        /// The peer.
+        address: PeerAddress,
+        /// Our end, where the network knows it.
+        local: Option<PeerAddress>,
+        /// Whether it came over TLS.
+        secure: bool,
+        /// Unsent bytes, to be kept and charged by `CommandQueue::push_http_write`.
+        buffered: &'a Buffered,
+    },
+    /// Bytes of the present request, framed; or, after `push_http_pass`, bytes as they came.
+    HttpData {
+        /// The connection.
+        conn: ConnId,
+        /// The bytes.
+        payload: &'a [u8],
+    },
+    /// The peer ended its direction; end the connection with `push_http_close`.
+    HttpEnded {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// As `Drained`, of a connection told of by `HttpOpened`.
+    HttpDrained {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// An HTTP connection ended, or becomes a WebSocket and `Opened` follows. Exactly once.
+    HttpClosed {
+        /// The connection.
+        conn: ConnId,
+    },
     /// A listener met an error and pauses; it resumes by itself.
     ListenerFailed {
         /// The listener.

@@ -164,6 +164,8 @@ impl<N: Network> Shard<N> {
         };
         if matches!(conn.phase, Phase::Closing | Phase::Lingering) {
             self.after_last_byte(id, batch);
+        } else if conn.phase == Phase::Http {
+            self.finish_http(id, batch);
         }
         self.account(id);
     }
@@ -203,7 +205,11 @@ impl<N: Network> Shard<N> {
         };
         if conn.flags.has(Flags::SOFT) && conn.outbox.bytes() < soft / 2 {
             conn.flags.clear(Flags::SOFT);
-            batch.push_drained(id);
+            if conn.flags.has(Flags::HTTP) {
+                batch.push_http_drained(id);
+            } else {
+                batch.push_drained(id);
+            }
         }
         let Some(rare) = conn.rare.as_deref_mut() else {
             return;

@@ -1,7 +1,7 @@
 //! The opening handshake of a connection: head, judgement, answer.
 //! The rules of a head are the protocol's; deadlines are in `deadlines`.
 
-use wynd_protocol::handshake::{self, Judged, Policy, Refusal, Upgrade};
+use wynd_protocol::handshake::{self, Judged, PlainRequest, Policy, Refusal, Upgrade};
 
 use crate::batch::{EventBatch, Introduction, Span};
 use crate::commands::Acceptance;
@@ -13,9 +13,9 @@ use crate::shard::Shard;
 use crate::stats::count;
 
 /// A judged head: what follows from it is decided without a borrow of the connection.
-enum Verdict {
+pub(crate) enum Verdict {
     Refused(Refusal),
-    Plain,
+    Plain(PlainRequest),
     Upgrade(Upgrade),
 }
 
@@ -32,6 +32,9 @@ impl<N: Network> Shard<N> {
             Received::Bytes(size) => {
                 if conn.phase == Phase::Asking {
                     self.keep_early(id, batch, size);
+                } else if conn.serves_http() {
+                    let base = batch.used();
+                    self.take_received(id, batch, base..base + size);
                 } else {
                     self.scan_head(id, batch, size);
                 }
@@ -108,7 +111,7 @@ impl<N: Network> Shard<N> {
         let is_early_too_long = greeting.early.len() > self.config.early_bytes_max;
         match verdict {
             Verdict::Refused(refusal) => self.refuse(id, refusal),
-            Verdict::Plain if !greeting.asks => self.refuse(id, Refusal::UpgradeRequired),
+            Verdict::Plain(_) if !greeting.asks => self.refuse(id, Refusal::UpgradeRequired),
             _ if is_early_too_long => self.refuse_early(id),
             Verdict::Upgrade(_) if is_memory_short => {
                 count(&mut self.counts.limits_hit, "process_bytes_max");
@@ -126,11 +129,11 @@ impl<N: Network> Shard<N> {
                 greeting.upgrade = Some(upgrade);
                 self.ask(id, head, batch);
             }
-            Verdict::Plain => self.ask(id, head, batch),
+            Verdict::Plain(_) => self.ask(id, head, batch),
         }
     }
 
-    fn verdict_on(&self, head: &[u8], secure: bool) -> Verdict {
+    pub(crate) fn verdict_on(&self, head: &[u8], secure: bool) -> Verdict {
         let policy = Policy {
             origins: &self.config.origins,
             subprotocols: &self.config.subprotocols,
@@ -139,13 +142,13 @@ impl<N: Network> Shard<N> {
         };
         match handshake::judge(head, &self.head_limits, &policy) {
             Ok(Judged::Upgrade(upgrade)) => Verdict::Upgrade(upgrade),
-            Ok(Judged::Plain(_)) => Verdict::Plain,
+            Ok(Judged::Plain(request)) => Verdict::Plain(request),
             Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
     /// Puts the request to the application.
-    fn ask(&mut self, id: ConnId, head: Span, batch: &mut EventBatch) {
+    pub(crate) fn ask(&mut self, id: ConnId, head: Span, batch: &mut EventBatch) {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -159,6 +162,7 @@ impl<N: Network> Shard<N> {
             upgrade: greeting.upgrade.is_some(),
             subprotocol: None,
             buffered: None,
+            local: None,
         };
         conn.phase = Phase::Asking;
         conn.flags.set(Flags::ASKED);
@@ -184,7 +188,7 @@ impl<N: Network> Shard<N> {
         greeting.early.extend_from_slice(received);
     }
 
-    fn refuse_early(&mut self, id: ConnId) {
+    pub(crate) fn refuse_early(&mut self, id: ConnId) {
         count(&mut self.counts.limits_hit, "early_bytes_max");
         self.refuse(id, Refusal::TooManyEarlyBytes);
     }
@@ -248,10 +252,17 @@ impl<N: Network> Shard<N> {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
+        if conn.flags.has(Flags::HTTP) {
+            return self.end_http(id, response);
+        }
         conn.phase = Phase::Lingering;
         conn.flags.clear(Flags::ASKED);
         conn.flags.set(Flags::DISCARD);
         conn.greeting = None;
+        if let Some(rare) = conn.rare.as_deref_mut() {
+            rare.pending = Vec::new(); // input that waited is never parsed
+            rare.pending_at = 0;
+        }
         if !response.is_empty() {
             conn.outbox.append_raw(&mut self.pool, response);
         }
@@ -262,6 +273,7 @@ impl<N: Network> Shard<N> {
 
     /// Answers 101 and tells the application.
     fn open(&mut self, id: ConnId, acceptance: &Acceptance, head: Span, batch: &mut EventBatch) {
+        self.part_http(id, batch);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
@@ -286,7 +298,8 @@ impl<N: Network> Shard<N> {
                 .enable_deflate(agreement.parameters, level, inflaters);
         }
         conn.phase = Phase::Open;
-        conn.flags.clear(Flags::ASKED);
+        conn.flags
+            .clear(Flags::ASKED | Flags::PAUSED | Flags::STARVED | Flags::SOFT);
         conn.flags.set(Flags::OPENED);
         self.opened += 1;
         let about = Introduction {
@@ -296,6 +309,7 @@ impl<N: Network> Shard<N> {
             upgrade: true,
             subprotocol: subprotocol.map(|name| name.as_str().into()),
             buffered: Some(conn.buffered.clone()),
+            local: None,
         };
         batch.push_introduction(id, head, about);
         if !greeting.early.is_empty() {

@@ -33,6 +33,8 @@
 //!   resumed, or after the close time. So pause a connection while a handler of it is unfinished.
 //! - Unsent bytes of a direct send count from `push_send` on. A sum above the hard limit need not
 //!   mean the end: apply and flush, then ask [`Buffered::is_closed`].
+//! - `HttpOpened` is followed by exactly one `HttpClosed`, before `Opened` if the connection becomes a
+//!   WebSocket. See [`ListenerOptions::http_idle`].
 //! - Broadcasts (`room` is `None`) reach connections after `push_admit`.
 //! - The crate does not log: it counts, see [`Statistics`].
 
@@ -40,6 +42,7 @@
 #![deny(missing_docs)]
 
 mod addresses;
+mod answering;
 mod applying;
 mod batch;
 mod certificates;
@@ -53,6 +56,7 @@ mod event;
 mod flushing;
 mod frame;
 mod handshaking;
+mod http;
 mod ids;
 mod lanes;
 mod limits;
@@ -65,6 +69,7 @@ mod publishing;
 mod queue;
 mod readiness;
 mod receiving;
+mod requests;
 mod rooms;
 mod securing;
 mod shard;

@@ -10,6 +10,7 @@ use crate::batch::EventBatch;
 use crate::certificates::Certificates;
 use crate::clock::{ticks, Tick};
 use crate::connection::{Conn, Flags, Greeting, Phase};
+use crate::http::Http;
 use crate::ids::{ConnId, ListenerId};
 use crate::net::{Network, PeerAddress};
 use crate::shard::{index_of, listener_token, ListenerOptions, Shard};
@@ -94,7 +95,7 @@ impl<N: Network> Shard<N> {
         self.now = self.now.max(self.clock.tick(now));
         let address = self.network.prepare(&socket, self.config.outbox_stall)?;
         let conn = Conn::new(socket, listener, Phase::Handshaking, AddressKey::EXEMPT);
-        let id = self.greet(conn, address, asks);
+        let id = self.greet(conn, address, asks, None);
         id.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
 
@@ -147,7 +148,7 @@ impl<N: Network> Shard<N> {
         match self.network.accept(&listener.socket) {
             Ok((socket, address)) => {
                 self.counts.connections_accepted += 1;
-                let (id, asks) = (listener.id, listener.options.asks);
+                let (id, options) = (listener.id, listener.options);
                 let certificates = listener.certificates.clone();
                 if self.is_head_room_used(&socket) {
                     drop(socket);
@@ -157,7 +158,7 @@ impl<N: Network> Shard<N> {
                 if let Some(Some(listener)) = self.listeners.get_mut(index) {
                     listener.backoff = BACKOFF_MIN;
                 }
-                self.admit(socket, address, id, asks, certificates.as_ref());
+                self.admit(socket, address, id, options, certificates.as_ref());
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -208,7 +209,7 @@ impl<N: Network> Shard<N> {
         socket: N::Socket,
         address: PeerAddress,
         listener: ListenerId,
-        asks: bool,
+        options: ListenerOptions,
         certificates: Option<&Certificates>,
     ) {
         let key = AddressKey::of(address);
@@ -243,7 +244,7 @@ impl<N: Network> Shard<N> {
             };
             conn.tls = Some(Box::new(tls));
         }
-        let Some(id) = self.greet(conn, address, asks) else {
+        let Some(id) = self.greet(conn, address, options.asks, options.http_idle) else {
             self.addresses.release(key);
             return;
         };
@@ -289,6 +290,7 @@ impl<N: Network> Shard<N> {
         mut conn: Conn<N::Socket>,
         address: PeerAddress,
         asks: bool,
+        http_idle: Option<Duration>,
     ) -> Option<ConnId> {
         let deadline = self.after(self.config.handshake_timeout);
         conn.last_seen = self.now;
@@ -299,6 +301,7 @@ impl<N: Network> Shard<N> {
             head: Vec::new(),
             upgrade: None,
             early: Vec::new(),
+            http: http_idle.map(|idle| Box::new(Http::new(idle))),
         }));
         let id = self.conns.insert(conn)?;
         self.timers.set(id.slot(), deadline);

@@ -140,6 +140,11 @@ pub trait Network {
     fn prepare(&mut self, socket: &Self::Socket, user_timeout: Duration)
         -> io::Result<PeerAddress>;
 
+    /// Our end of a connection; `None` where it is not known.
+    fn local_address(&self, _socket: &Self::Socket) -> Option<PeerAddress> {
+        None
+    }
+
     /// Starts reporting a socket.
     fn register(&mut self, socket: &Self::Socket, token: u64, interest: Interest)
         -> io::Result<()>;

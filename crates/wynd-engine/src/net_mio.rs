@@ -170,6 +170,11 @@ impl Network for MioNetwork {
         Ok(address)
     }
 
+    fn local_address(&self, socket: &OwnedFd) -> Option<PeerAddress> {
+        let address = net::getsockname(socket).ok()?;
+        Some(peer_address(Some(address)))
+    }
+
     fn register(&mut self, socket: &OwnedFd, token: u64, interest: Interest) -> io::Result<()> {
         let fd = socket.as_raw_fd();
         let registry = self.poll.registry();

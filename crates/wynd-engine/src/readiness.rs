@@ -122,6 +122,7 @@ impl<N: Network> Shard<N> {
                 Phase::Handshaking if self.defers_handshake(id) => self.queue_ready(id),
                 Phase::Handshaking | Phase::Asking => self.receive_head(id, batch),
                 Phase::Open | Phase::Closing => self.receive_messages(id, batch),
+                Phase::Http => self.receive_http(id, batch),
                 Phase::Lingering => self.discard_input(id, batch),
             }
         }

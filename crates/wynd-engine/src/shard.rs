@@ -36,6 +36,9 @@ pub struct ListenerOptions {
     pub kind: SocketKind,
     /// Whether each request is put to the application (`Event::Requested`).
     pub asks: bool,
+    /// Whether plain requests are passed on (`Event::HttpOpened`), and how long a connection may
+    /// wait for its next one. Upgrades are put to the application then.
+    pub http_idle: Option<Duration>,
 }
 
 /// Connections of one thread with everything that moves their bytes.

@@ -44,6 +44,7 @@ impl Server {
         let options = ListenerOptions {
             kind: SocketKind::Tcp,
             asks: false,
+            http_idle: None,
         };
         self.shard
             .add_listener(ListenerId(0), listener.into(), options)
@@ -233,6 +234,7 @@ fn test_several_listeners_of_both_kinds_feed_one_shard() {
     let options = ListenerOptions {
         kind: SocketKind::Unix,
         asks: false,
+        http_idle: None,
     };
     let socket = OwnedFd::from(listener);
     server

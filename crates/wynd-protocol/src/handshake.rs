@@ -95,6 +95,8 @@ pub struct PlainRequest {
     pub is_head: bool,
     /// Whether the client will reuse the connection.
     pub keep_alive: bool,
+    /// Whether it asks to change to a protocol that we do not speak, such as h2c.
+    pub has_upgrade: bool,
 }
 
 /// How a request's body is framed (RFC 9112 §6.3).
@@ -126,11 +128,26 @@ pub fn judge(head: &[u8], limits: &HeadLimits, policy: &Policy<'_>) -> Result<Ju
     }
     let closes = fields.has_token("connection", "close");
     let keeps = head.is_version_1_1 || fields.has_token("connection", "keep-alive");
+    let has_upgrade = fields.one("upgrade") != Ok(None);
     Ok(Judged::Plain(PlainRequest {
         body,
         is_head: head.method == "HEAD",
         keep_alive: keeps && !closes,
+        has_upgrade,
     }))
+}
+
+/// Return a valid head without its `Upgrade` fields: a server may ignore them (RFC 9110 §7.8), and
+/// a parser that does not would take what follows for another protocol.
+pub fn without_upgrade(head: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or(&[]);
+        if !name.eq_ignore_ascii_case(b"upgrade") {
+            out.extend_from_slice(line);
+        }
+    }
+    out
 }
 
 /// Append the 101 that accepts `upgrade`, with the agreed subprotocol and the application's fields.

@@ -196,7 +196,9 @@ fn judge_target(method: &str, target: &str) -> Result<(), Refusal> {
     });
     let is_star = target == "*" && method == "OPTIONS";
     let is_printable = target.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_printable && (target.starts_with('/') || is_absolute || is_star) {
+    // CONNECT asks for a tunnel, to an authority (§3.2.3); some parsers then end at the head.
+    let is_tunnel = method == "CONNECT";
+    if is_printable && !is_tunnel && (target.starts_with('/') || is_absolute || is_star) {
         Ok(())
     } else {
         Err(Refusal::TargetInvalid)

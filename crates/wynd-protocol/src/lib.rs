@@ -28,6 +28,7 @@
     )
 )]
 
+pub mod body;
 mod client;
 mod closing;
 mod compression;

@@ -15,6 +15,8 @@ pub enum Refusal {
     HostInvalid,
     /// 400: the length of the body is ambiguous or not a length.
     BodyAmbiguous,
+    /// 400: a chunk of the body that is none.
+    BodyMalformed,
     /// 400: an upgrade with a body.
     UpgradeWithBody,
     /// 400: not exactly one `Sec-WebSocket-Key` of 16 bytes in canonical base64.
@@ -55,6 +57,7 @@ impl Refusal {
             | Self::TargetInvalid
             | Self::HostInvalid
             | Self::BodyAmbiguous
+            | Self::BodyMalformed
             | Self::UpgradeWithBody
             | Self::KeyInvalid
             | Self::SubprotocolMalformed
@@ -78,6 +81,7 @@ impl Refusal {
             Self::TargetInvalid => "The request target must be a path.\n",
             Self::HostInvalid => "The request needs exactly one valid Host field.\n",
             Self::BodyAmbiguous => "The length of the request body is ambiguous.\n",
+            Self::BodyMalformed => "The request body is not well-formed.\n",
             Self::UpgradeWithBody => "A WebSocket upgrade must not have a body.\n",
             Self::KeyInvalid => "Sec-WebSocket-Key must be the base64 form of 16 bytes.\n",
             Self::SubprotocolMalformed => {
@@ -120,6 +124,7 @@ impl Refusal {
             | Self::TargetInvalid
             | Self::HostInvalid
             | Self::BodyAmbiguous
+            | Self::BodyMalformed
             | Self::UpgradeWithBody
             | Self::KeyInvalid
             | Self::SubprotocolMalformed

@@ -451,7 +451,8 @@ fn plain_requests_are_described() {
         PlainRequest {
             body: Body::Empty,
             is_head: false,
-            keep_alive: true
+            keep_alive: true,
+            has_upgrade: false,
         }
     );
     let post =
@@ -461,7 +462,8 @@ fn plain_requests_are_described() {
         PlainRequest {
             body: Body::Length(5),
             is_head: false,
-            keep_alive: false
+            keep_alive: false,
+            has_upgrade: false,
         }
     );
     let chunked = plain("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n");

@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use wynd_engine::{Buffered, ConnId, Event, EventBatch, PeerAddress};
 
+use crate::http::{self, HttpTaken};
+
 /// What Python gives to be called, in this order; see `_engine.pyi` for the signatures.
 #[derive(Clone, Copy)]
 pub(crate) enum Receiver {
@@ -24,7 +26,7 @@ pub(crate) enum Receiver {
     Failed,
 }
 
-/// How many receivers there are.
+/// How many receivers there are; those of `http` follow.
 pub(crate) const RECEIVERS: usize = 9;
 
 /// The address of a peer: `(host, port)`, or "" for a Unix socket, whose clients bind no path.
@@ -34,7 +36,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    fn of(peer: PeerAddress) -> Self {
+    pub(crate) fn of(peer: PeerAddress) -> Self {
         match peer {
             PeerAddress::Unix => Self::Unix,
             // A dual-stack socket reports IPv4 peers in their mapped form.
@@ -44,7 +46,7 @@ impl Address {
         }
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         match self {
             Self::Inet(host, port) => Ok((host, port).into_pyobject(py)?.into_any()),
             Self::Unix => Ok(PyString::new(py, "").into_any()),
@@ -73,6 +75,7 @@ pub(crate) enum Taken<'py> {
     Closed(ConnId, Option<u16>, u16, Box<str>),
     HandshakeLost(ConnId),
     ListenerFailed(u32, i32),
+    Http(HttpTaken<'py>),
 }
 
 /// An event that memory was too short for.
@@ -93,7 +96,7 @@ pub(crate) fn take<'py>(
         return Ok(None);
     };
     match own(py, &event) {
-        Ok(taken) => Ok(Some(taken)),
+        Ok(taken) => Ok(taken),
         Err(error) => Err(Lost {
             conn: batch.conn_at(index),
             error,
@@ -101,8 +104,8 @@ pub(crate) fn take<'py>(
     }
 }
 
-fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
-    Ok(match *event {
+fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Option<Taken<'py>>> {
+    Ok(Some(match *event {
         // The shard validated the text: this is the one copy that is left.
         Event::Text { conn, payload } => Taken::Text(conn, text(py, payload)?),
         Event::Binary { conn, payload } => Taken::Binary(conn, bytes(py, payload)?),
@@ -159,7 +162,8 @@ fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Taken<'py>> {
                 buffered.clone(),
             )
         }
-    })
+        _ => return Ok(http::own(py, event)?.map(Taken::Http)),
+    }))
 }
 
 /// Makes a str of valid UTF-8. ASCII, the common case, is copied without being decoded.
@@ -180,7 +184,7 @@ fn text<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyString>> 
 }
 
 /// Makes bytes; unlike `PyBytes::new` without a panic when memory is short.
-fn bytes<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn bytes<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let len = isize::try_from(payload.len()).unwrap_or(isize::MAX);
     // SAFETY: pointer and length are those of a live slice, the function copies from it, and the
     // reference it returns is new. A bytes object is what it makes.
@@ -211,6 +215,7 @@ impl Taken<'_> {
             Self::ListenerFailed(listener, errno) => {
                 call(Receiver::Failed)?.call1((Some(listener), errno, ""))?
             }
+            Self::Http(taken) => return taken.tell(py, receivers),
             Self::Requested(conn, about) => {
                 let address = about.address.into_python(py)?;
                 call(Receiver::Requested)?.call1((

@@ -224,6 +224,11 @@ impl Commands {
         Some((before, after))
     }
 
+    /// The unsent bytes of a connection, to be charged; `None` if it is unknown.
+    pub(crate) fn buffered_of(&self, conn: ConnId) -> Option<Buffered> {
+        self.peer(conn).map(|peer| peer.buffered.clone())
+    }
+
     /// Whether sends of a connection are taken.
     pub(crate) fn takes_messages(&self, conn: ConnId) -> bool {
         self.peer(conn)

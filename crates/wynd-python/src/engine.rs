@@ -22,6 +22,7 @@ use crate::clock::{Clock, Pace};
 use crate::commands::{kind_of, outgoing, Outbound, Outgoing};
 use crate::config::{self, Compressing, Limits, OriginRules};
 use crate::errors;
+use crate::http::HTTP_RECEIVERS;
 use crate::pushing::this_thread;
 use crate::state::{Next, State, Turns};
 use crate::stepping::{Data, Stepper, Steps};
@@ -243,9 +244,10 @@ impl Engine {
         receivers: &Bound<'_, PyTuple>,
         slice_s: f64,
     ) -> PyResult<bool> {
-        if receivers.len() != RECEIVERS {
+        const COUNT: usize = RECEIVERS + HTTP_RECEIVERS;
+        if receivers.len() != COUNT {
             return Err(PyValueError::new_err(format!(
-                "{RECEIVERS} receivers are needed"
+                "{COUNT} receivers are needed"
             )));
         }
         self.check_fork()?;
@@ -306,6 +308,7 @@ impl Engine {
     // Listeners and sockets.
 
     /// Start accepting on a listening socket, whose descriptor the engine owns from now on.
+    #[pyo3(signature = (listener, fd, is_unix, asks, http_idle_s=None))]
     fn add_listener(
         &self,
         py: Python<'_>,
@@ -313,6 +316,7 @@ impl Engine {
         fd: RawFd,
         is_unix: bool,
         asks: bool,
+        http_idle_s: Option<f64>,
     ) -> PyResult<()> {
         let socket = owned(fd)?;
         let kind = if is_unix {
@@ -320,7 +324,12 @@ impl Engine {
         } else {
             SocketKind::Tcp
         };
-        let options = ListenerOptions { kind, asks };
+        let http_idle = http_idle_s.map(config::duration);
+        let options = ListenerOptions {
+            kind,
+            asks,
+            http_idle,
+        };
         self.with_shard(py, |shard, _| {
             shard.add_listener(ListenerId(listener), socket, options)
         })?
@@ -508,6 +517,34 @@ impl Engine {
             commands
                 .queue
                 .push_respond(ConnId::from_u64(key), status, &headers, body);
+        })
+    }
+
+    // HTTP connections.
+
+    /// Queue bytes of an answer; the connection's unsent bytes, or -1 if it takes none.
+    fn http_write(&self, py: Python<'_>, key: u64, data: &[u8], tell_from: usize) -> PyResult<i64> {
+        self.write_http(py, ConnId::from_u64(key), data, tell_from)
+    }
+
+    /// Say that the present request is answered whole.
+    fn http_done(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_http_done(ConnId::from_u64(key));
+        })
+    }
+
+    /// End an HTTP connection after what is queued.
+    fn http_close(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_http_close(ConnId::from_u64(key));
+        })
+    }
+
+    /// Take an upgrade's connection as it is.
+    fn http_pass(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        self.push(py, |commands| {
+            commands.queue.push_http_pass(ConnId::from_u64(key));
         })
     }
 

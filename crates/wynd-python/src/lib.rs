@@ -26,6 +26,7 @@ mod commands;
 mod config;
 mod engine;
 mod errors;
+mod http;
 mod lane;
 mod messages;
 mod pushing;

@@ -149,6 +149,7 @@ impl Turns {
                     Next::Event(Taken::Opened(conn, _, _, buffered)) => {
                         outbound.lock().open(*conn, buffered.clone());
                     }
+                    Next::Event(Taken::Http(taken)) => taken.note(&mut outbound.lock()),
                     Next::Event(Taken::Closed(conn, ..)) => outbound.lock().close(*conn),
                     _ => {}
                 }

@@ -28,6 +28,7 @@ __all__ = [
     "Address",
     "Engine",
     "EngineStatistics",
+    "HttpSink",
     "ListenerOptions",
     "Opcode",
     "Payload",
@@ -237,6 +238,31 @@ class Sink(Protocol):
 
     def failed(self, error: HandlerError) -> None:
         """The engine met an error that concerns no single peer (a listener, a bug)."""
+
+
+class HttpSink(Protocol):
+    """What an engine that serves HTTP too tells of it. Every method returns at once.
+
+    A connection is told of from its first request on. If it becomes a WebSocket later,
+    `http_closed` comes before `Sink.opened`, with the same key.
+    """
+
+    def http_opened(
+        self, key: int, listener: int, client: Address, local: Address | None, secure: bool
+    ) -> None:
+        """A connection has its first request; `http_data` follows."""
+
+    def http_data(self, key: int, data: bytes) -> None:
+        """Bytes of the present request; the next one comes when it was answered."""
+
+    def http_ended(self, key: int) -> None:
+        """The peer ended its direction."""
+
+    def http_drained(self, key: int) -> None:
+        """What was to be sent has fallen below half the outbox's soft limit."""
+
+    def http_closed(self, key: int) -> None:
+        """The connection is gone, or becomes a WebSocket. Last call for `key`, exactly once."""
 
 
 class Engine(ABC):

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wynd.compression import Compression
-    from wynd.engines.base import Address, ListenerOptions, Opcode, Payload, Policy, QuickPath, Sink
+    from wynd.engines.base import (
+        Address,
+        HttpSink,
+        ListenerOptions,
+        Opcode,
+        Payload,
+        Policy,
+        QuickPath,
+        Sink,
+    )
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Response
     from wynd.tls import Tls
@@ -65,6 +74,10 @@ def _load(tls: Tls) -> Certificates:
         return Certificates(tls.certificate_path, tls.key_path)
     except ValueError as error:
         raise CertificateError(str(error)) from None
+
+
+def _nothing(*arguments: object) -> None:
+    """Stand in for receivers that are never called."""
 
 
 class NativeEngine(Engine):
@@ -103,6 +116,7 @@ class NativeEngine(Engine):
         self._secured: dict[int, Tls] = {}  # numbers of those that speak TLS
         self._adopters: dict[int, int] = {}  # listener → number that stands for adopted sockets
         self._paths: dict[int, sockets.UnixPath] = {}
+        self._http: tuple[HttpSink, float] | None = None
         self._soon: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -138,11 +152,37 @@ class NativeEngine(Engine):
             sink.closed,
             self._on_handshake_lost,
             self._on_failed,
+            *self._http_receivers(),
         )
+        self.http_write = core.http_write  # type: ignore[method-assign]
         # Every message takes this call: without a Python frame of its own it costs a tenth less.
         self.send = core.send  # type: ignore[method-assign]
         _engines.add(self)
         loop.add_reader(core.fileno(), self.turn)
+
+    def serve_http(self, sink: HttpSink, idle_s: float) -> None:
+        """Let all listeners serve HTTP too; call it before `start`.
+
+        Upgrades are put to `Sink.requested`, whatever the listener's options say, and everything
+        else to `sink`.
+
+        Args:
+            sink: what is told of HTTP connections.
+            idle_s: seconds a connection may wait for its next request.
+        """
+        self._http = (sink, idle_s)
+
+    def _http_receivers(self) -> tuple[Callable[..., object], ...]:
+        if self._http is None:
+            return (_nothing,) * 5
+        http = self._http[0]
+        return (
+            self._on_http_opened,
+            http.http_data,
+            http.http_ended,
+            http.http_drained,
+            http.http_closed,
+        )
 
     async def stop(self) -> None:
         core, loop = self.core, self._loop
@@ -271,7 +311,8 @@ class NativeEngine(Engine):
         if path is not None:
             self._paths[number] = path
         self._listening.add(number)
-        core.add_listener(number, sock.detach(), is_unix, asks)
+        idle_s = None if self._http is None else self._http[1]
+        core.add_listener(number, sock.detach(), is_unix, asks, idle_s)
         return number
 
     def reload_certificates(self) -> None:
@@ -338,6 +379,37 @@ class NativeEngine(Engine):
             error = OSError(errno, f"listener paused: {os.strerror(errno)}")
         if self._sink is not None:
             self._sink.failed(HandlerError(error))
+
+    def _on_http_opened(
+        self, key: int, number: int, client: Address, local: Address | None, secure: bool
+    ) -> None:
+        if self._http is not None:
+            self._http[0].http_opened(key, self._owners[number], client, local, secure)
+
+    # HTTP connections
+
+    def http_write(self, key: int, data: bytes, tell_from: int) -> int:
+        """Queue bytes of an answer; return the connection's unsent bytes, -1 if it takes none.
+
+        With `tell_from` of them or more, `HttpSink.http_drained` follows.
+        """
+        return -1 if self._core is None else self._core.http_write(key, data, tell_from)
+
+    def http_done(self, key: int) -> None:
+        """Say that the present request is answered whole; the next one may be told."""
+        self._running().http_done(key)
+
+    def http_close(self, key: int) -> None:
+        """End an HTTP connection after what is queued; `HttpSink.http_closed` follows."""
+        self._running().http_close(key)
+
+    def http_pass(self, key: int) -> None:
+        """Take the connection of an upgrade as it is, in answer to `Sink.requested`.
+
+        `HttpSink.http_data` tells what comes after the request's head, unframed.
+        """
+        self._requests.pop(key, None)
+        self._running().http_pass(key)
 
     # Commands
 

@@ -36,6 +36,11 @@ pub enum Told {
     Closing(ConnId, Option<u16>, Option<u16>),
     Closed(ConnId, Option<u16>, u16, String),
     ListenerFailed(i32),
+    HttpOpened(ConnId),
+    HttpData(ConnId, String),
+    HttpEnded(ConnId),
+    HttpDrained(ConnId),
+    HttpClosed(ConnId),
 }
 
 /// What a peer received.
@@ -88,9 +93,14 @@ impl Harness {
     }
 
     pub fn listen(&mut self, asks: bool) {
+        self.listen_http(asks, None);
+    }
+
+    pub fn listen_http(&mut self, asks: bool, http_idle: Option<Duration>) {
         let options = ListenerOptions {
             kind: SocketKind::Tcp,
             asks,
+            http_idle,
         };
         self.shard.add_listener(ListenerId(1), (), options).unwrap();
     }
@@ -107,7 +117,9 @@ impl Harness {
     pub fn next(&mut self) -> Option<Told> {
         let index = self.batch.advance()?;
         let event = self.batch.get(index).unwrap();
-        if let Event::Opened { conn, buffered, .. } = &event {
+        if let Event::Opened { conn, buffered, .. } | Event::HttpOpened { conn, buffered, .. } =
+            &event
+        {
             self.buffered.insert(*conn, (*buffered).clone());
         }
         Some(own(&event))
@@ -351,6 +363,13 @@ fn own(event: &Event<'_>) -> Told {
             reason,
         } => Told::Closed(conn, sent, received, reason.to_owned()),
         Event::ListenerFailed { errno, .. } => Told::ListenerFailed(errno),
+        Event::HttpOpened { conn, .. } => Told::HttpOpened(conn),
+        Event::HttpData { conn, payload } => {
+            Told::HttpData(conn, String::from_utf8_lossy(payload).into_owned())
+        }
+        Event::HttpEnded { conn } => Told::HttpEnded(conn),
+        Event::HttpDrained { conn } => Told::HttpDrained(conn),
+        Event::HttpClosed { conn } => Told::HttpClosed(conn),
     }
 }
 

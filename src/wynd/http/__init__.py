@@ -1,0 +1,1 @@
+"""HTTP beside WebSockets, on one port."""
