@@ -13,7 +13,8 @@
 //!
 //! `engine.rs` what Python calls; `state.rs` the shard behind its mutex; `batch.rs` events to Python;
 //! `commands.rs`, `pushing.rs` sends to the queue; `clock.rs` time; `config.rs` options in, counters out;
-//! `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
+//! `client.rs` the protocol without a socket, for test kits; `server.rs` the server's end of it for
+//! ASGI servers; `errors.rs` exceptions.
 
 mod batch;
 mod client;
@@ -23,6 +24,7 @@ mod config;
 mod engine;
 mod errors;
 mod pushing;
+mod server;
 mod state;
 
 use pyo3::prelude::*;
@@ -36,4 +38,6 @@ mod _engine {
     use crate::commands::Frame;
     #[pymodule_export]
     use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::server::{judge_upgrade, ServerSession};
 }
