@@ -467,6 +467,7 @@ class Wynd:
             events = receive_or_stop if is_lifespan else receive
             await engine.application(scope, events, send, asks=asks)
 
+        application.wynd = self  # type: ignore[attr-defined]  # for `use_wynd`
         return application
 
     def _serve_in_memory(self) -> Engine:

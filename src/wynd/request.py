@@ -102,10 +102,11 @@ class Request:
     anew. Keep what you use often, for example in `handle.data`.
     """
 
-    __slots__ = ("_client", "_head", "_secure", "_upgrade")
+    __slots__ = ("_client", "_head", "_path_params", "_secure", "_upgrade")
 
     _client: tuple[str, int] | str
     _head: bytes
+    _path_params: Mapping[str, Any]
     _secure: bool
     _upgrade: bool | None
 
@@ -126,6 +127,7 @@ class Request:
         request._client = client
         request._secure = secure
         request._upgrade = None
+        request._path_params = {}
         return request
 
     @classmethod
@@ -155,6 +157,7 @@ class Request:
         client = str(host) if port is None else (str(host), int(port))
         request = cls.from_head(b"\r\n".join(lines), client, secure)
         request._upgrade = scope["type"] == "websocket" or None
+        request._path_params = scope.get("path_params") or {}
         return request
 
     # The request line
@@ -182,6 +185,11 @@ class Request:
         """The path, percent-decoded; bytes that are no UTF-8 become U+FFFD."""
         path = self._origin_form().partition("?")[0]
         return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace")
+
+    @property
+    def path_params(self) -> Mapping[str, Any]:
+        """What the pattern of a mounted path matched, as in `use_wynd("/rooms/{room}", …)`."""
+        return self._path_params
 
     @property
     def query(self) -> str:

@@ -159,7 +159,7 @@ class WyndProtocol(asyncio.BufferedProtocol):
         """End: the application gets its disconnect, whoever waits in `send` an OSError."""
         self._state = LOST
         self._stop_timers()
-        self.server_state.connections.discard(self)  # type: ignore[arg-type]
+        self.server_state.connections.discard(self)
         if self._disconnect is None:
             self._disconnect = _disconnect(1006, "")
         self._is_choked = False

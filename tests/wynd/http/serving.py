@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from tests.waiting import eventually
 from wynd._engine import encode_frame
 from wynd.http.uvicorn import WyndProtocol
 
@@ -39,9 +40,7 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[Server]:
     server.port = sock.getsockname()[1]
     task = asyncio.create_task(server.serve(sockets=[sock]))
     try:
-        async with asyncio.timeout(WAIT_S):
-            while not server.started and not task.done():
-                await asyncio.sleep(0.005)
+        await eventually(lambda: server.started or task.done())
         yield server
     finally:
         server.should_exit = True

@@ -286,7 +286,11 @@ async def test_a_close_without_code_is_1005_and_none_at_all_1006(how: str) -> No
 
 @pytest.mark.parametrize(
     ("event", "seen"),
-    [({}, (1000, "")), ({"code": 4001, "reason": "no"}, (4001, "no")), ({"code": None}, (1000, ""))],
+    [
+        ({}, (1000, "")),
+        ({"code": 4001, "reason": "no"}, (4001, "no")),
+        ({"code": None}, (1000, "")),
+    ],
 )
 async def test_the_applications_close_reaches_the_client(event: Any, seen: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -392,17 +396,20 @@ async def test_the_servers_end_is_1012_and_500_before_the_handshake() -> None:
             await waiting.wait()
         await app(scope, receive, send)
 
-    async with serving(both, lifespan="off") as server:
-        async with peer_of(server) as peer, peer_of(server) as slow:
-            await peer.shake_hands()
-            unanswered = asyncio.create_task(slow.shake_hands("/slow"))
-            await eventually(lambda: len(server.server_state.tasks) == 2)
-            server.should_exit = True
-            assert await peer.closing() == (1012, "")
-            peer.send(close(1012))
-            assert (await unanswered).startswith(b"HTTP/1.1 500 ")
-            assert (await app.disconnect())["code"] == 1012
-            waiting.set()
+    async with (
+        serving(both, lifespan="off") as server,
+        peer_of(server) as peer,
+        peer_of(server) as slow,
+    ):
+        await peer.shake_hands()
+        unanswered = asyncio.create_task(slow.shake_hands("/slow"))
+        await eventually(lambda: len(server.server_state.tasks) == 2)
+        server.should_exit = True
+        assert await peer.closing() == (1012, "")
+        peer.send(close(1012))
+        assert (await unanswered).startswith(b"HTTP/1.1 500 ")
+        assert (await app.disconnect())["code"] == 1012
+        waiting.set()
 
 
 # Bounds
