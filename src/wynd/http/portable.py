@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from wynd.engines.sockets import address_of, close_sockets, open_sockets
+from wynd.engines.sockets import address_of, close_sockets, open_sockets, path_of
 from wynd.http.hosts import StartFailed
 from wynd.http.uvicorn import WyndProtocol
 
@@ -68,9 +68,12 @@ class PortableHost:
         """See `Host.stop`."""
         if self._serving is None:
             return
+        paths = [path for path in map(path_of, self._sockets) if path is not None]
         for server in self._server.servers:
-            server.close()
+            server.close()  # first: asyncio must forget a descriptor before it is closed
         close_sockets(self._sockets)
+        for path in paths:
+            path.unlink()
         stops = [mounted.wynd.stop(code, drain=self._config.drain_s) for mounted in self._mounts]
         await asyncio.gather(*stops)
         self._server.should_exit = True

@@ -27,7 +27,9 @@ async def ask(app: App, method: str, path: str, body: bytes | None = None) -> An
     """Send one request; return the response with its body as `content`."""
 
     def send() -> Any:
-        connection = http.client.HTTPConnection(str(app.addresses[0][0]), int(app.addresses[0][1]), 10)
+        connection = http.client.HTTPConnection(
+            str(app.addresses[0][0]), int(app.addresses[0][1]), 10
+        )
         connection.request(method, path, body)
         response: Any = connection.getresponse()
         response.content = response.read()
