@@ -104,3 +104,7 @@ def _workers(text: str) -> int:
     if text.isdecimal() and 1 <= int(text) <= WORKERS_MAX:
         return int(text)
     raise argparse.ArgumentTypeError(f"workers are 1 to {WORKERS_MAX}, not {text!r}")
+
+
+if __name__ == "__main__":  # the supervisor starts its workers so
+    sys.exit(main())

@@ -122,7 +122,7 @@ def _open(options: ServeOptions) -> list[socket.socket]:
 def _commands(
     options: ServeOptions, given: Sequence[str], sockets: Sequence[socket.socket]
 ) -> tuple[list[str], tuple[int, ...]]:
-    command = [sys.executable, "-m", "wynd.cli", *given, "--worker"]
+    command = [sys.executable, "-m", "wynd.cli.main", *given, "--worker"]
     if _shares(options):
         fd = sockets[0].fileno()
         return [*command, "--fd", str(fd)], (fd,)

@@ -74,7 +74,7 @@ class Program:
 async def wynd_command(folder: Path, *arguments: str) -> AsyncIterator[Program]:
     """Run `wynd ARGUMENTS` in `folder`; it is gone at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "wynd.cli", *arguments),
+        *(sys.executable, "-m", "wynd.cli.main", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
