@@ -97,7 +97,7 @@ class TestRequest:
 
     def test_only_the_raw_head_is_kept(self) -> None:
         assert not hasattr(from_head(), "__dict__")
-        assert Request.__slots__ == ("_client", "_head", "_secure", "_upgrade")
+        assert Request.__slots__ == ("_client", "_head", "_path_params", "_secure", "_upgrade")
 
     def test_the_repr_shows_no_query_and_no_control_bytes(self) -> None:
         text = repr(from_head(b"GET /a%1b%0d?token=secret HTTP/1.1\r\n\r\n"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import connect
 
 from wynd.engines.base import ListenerOptions
 from wynd.http.hosts import HostConfig
 from wynd.http.portable import PortableHost
+
+if TYPE_CHECKING:
+    from wynd.engines.base import Address
 
 
 async def stubborn(scope: Any, receive: Any, send: Any) -> None:
@@ -28,11 +31,15 @@ async def scheme_and_client(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.send", "text": f"{scope['scheme']} {scope['client'][0]}"})
 
 
+def port_of(addresses: tuple[Address, ...]) -> int:
+    return int(addresses[0][1])
+
+
 async def test_an_application_that_does_not_end_is_cut_at_the_drain() -> None:
     config = HostConfig(ListenerOptions(port=0, host="127.0.0.1"), drain_s=0.3)
     host = PortableHost(stubborn, mounts=(), config=config)
     await host.start()
-    ((_, port),) = await host.listen()
+    port = port_of(await host.listen())
     async with connect(f"ws://127.0.0.1:{port}", proxy=None):
         before = time.monotonic()
         await host.stop(1001)
@@ -46,7 +53,7 @@ async def test_forwarded_addresses_count_from_named_proxies_only() -> None:
         config = HostConfig(listener, trusted_proxies=trusted)
         host = PortableHost(scheme_and_client, mounts=(), config=config)
         await host.start()
-        ((_, port),) = await host.listen()
+        port = port_of(await host.listen())
         async with connect(
             f"ws://127.0.0.1:{port}", proxy=None, additional_headers=fields
         ) as socket:

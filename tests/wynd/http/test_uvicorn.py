@@ -21,9 +21,8 @@ print(sorted({"uvicorn", "starlette"} & set(sys.modules)))
 
 
 def run(program: str) -> tuple[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.strip(), done.stderr.strip()
 
 
