@@ -1,6 +1,6 @@
 """A server of the `websockets` library, in wynd: `async for` stays, `recv` has a loop around it."""
 
-from wynd import Connection, Wynd
+from wynd import Connection, TextMessage, Wynd
 
 wynd = Wynd()
 
@@ -8,7 +8,8 @@ wynd = Wynd()
 @wynd.on_connection
 async def handler(conn: Connection) -> None:
     async for message in conn:
-        await conn.handle.send_text(f"Hello {message.data}!")
+        if isinstance(message, TextMessage):
+            await conn.handle.send_text(f"Hello {message.data}!")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.docs.test_examples import load
+from tests.waiting import eventually
 from wynd.http import Server
 from wynd.testing import serve
 
@@ -65,7 +66,7 @@ async def test_rate_limit_warns_and_then_closes() -> None:
         client = await server.connect()
         for _ in range(30):
             await client.send_text("x")
-        answers = []
+        answers: list[Any] = []
         while (answer := await client.receive()) is not None and len(answers) < 30:
             answers.append(answer)
             if answers.count("Slow down.") == 3:
@@ -113,7 +114,7 @@ async def test_moved_from_socketio() -> None:
         one, two = await server.connect(), await server.connect()
         for client in (one, two):
             await client.send_text('{"event": "join", "data": {"room": "tea"}}')
-        await server.wynd.connection(2).ping()  # its join was handled
+        await eventually(lambda: len(server.wynd.clients()[1].joined_rooms) == 1)
         await one.send_text('{"event": "say", "data": {"room": "tea", "text": "hi"}}')
         assert json.loads(await two.receive_text()) == {
             "event": "said",
