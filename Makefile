@@ -18,10 +18,10 @@ export PYO3_PYTHON ?= $(CURDIR)/.venv/bin/python
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: setup ## set up and start the tutorial's chat on ws://localhost:8080
-	@echo "Starting the tutorial's chat on ws://localhost:8080 (Ctrl-C stops it). Talk to it with:"
-	@echo "  npx wscat -c ws://localhost:8080"
-	@$(BIN)/python -u examples/tutorial/step6_errors.py
+run: setup ## set up and start the tutorial's chat on http://localhost:3000
+	@echo "Starting the tutorial's chat (Ctrl-C stops it). Open http://localhost:3000, or talk to it with:"
+	@echo "  npx wscat -c ws://localhost:3000/ws"
+	@$(BIN)/python -u examples/tutorial/step7_http.py
 
 setup: ## make .venv with the library, its tools and the native engine
 	@python=$$(tools/find-python) && "$$python" tools/set_up.py

@@ -1,7 +1,7 @@
 """Types of the native module. Private: use `wynd`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, final
+from typing import Any, Literal, NoReturn, final
 
 from typing_extensions import disjoint_base
 
@@ -19,10 +19,12 @@ __all__ = [
     "HandleBase",
     "LaneBase",
     "ServerProtocol",
+    "ServerSession",
     "Stepper",
     "TextMessage",
     "encode_frame",
     "is_origin_allowed",
+    "judge_upgrade",
     "mask",
 ]
 
@@ -503,3 +505,69 @@ def is_origin_allowed(
     rules: str | Sequence[str], origin: bytes | None, host: str, secure: bool
 ) -> bool:
     """Return whether the native engine lets a request with these fields connect."""
+
+@final
+class ServerSession:
+    """The server's end of a connection after its handshake, in ASGI events. The loop's thread."""
+
+    def __new__(
+        cls,
+        *,
+        message_bytes_max: int,
+        message_fragments_max: int = 16_384,
+        messages_max: int = 32,
+    ) -> ServerSession: ...
+    def receive(self, data: bytes) -> list[dict[str, Any]]:
+        """Decode what arrived; return `websocket.receive` events, `messages_max` at most.
+
+        What is left is kept undecoded: call it again, with b"", while `flags` has the bit 8.
+        Pings are answered into the turn's buffer.
+        """
+
+    def receive_from(self, buffer: bytearray, size: int) -> list[dict[str, Any]]:
+        """Do the same with the first `size` bytes of a buffer."""
+
+    def send(self, message: dict[str, Any], direct: bool) -> bytes | Literal[False] | None:
+        """Frame a `websocket.send`.
+
+        Returns None if the frame waits in the turn's buffer for `take`; the bytes to write now,
+        earlier frames included, if `direct` or if the buffer is full (64 KiB); False for a message
+        of another type, untouched.
+
+        Raises:
+            TypeError, ValueError: text that is no str or holds a lone surrogate, bytes that are
+                none, neither of them, or our close frame was sent.
+        """
+
+    def ping(self, payload: bytes) -> None:
+        """Put a ping into the turn's buffer; nothing after our close frame."""
+
+    def take(self) -> bytes:
+        """Take the turn's buffer."""
+
+    def close(self, code: int | None = None, reason: str = "") -> bytes:
+        """Take the turn's buffer with our close frame at its end, if none was sent before.
+
+        Raises:
+            ValueError: a code that must not be sent, a reason of over 123 bytes.
+        """
+
+    def answer_end(self) -> bytes:
+        """Take the turn's buffer with the close frame that answers how the peer ended."""
+
+    def choke(self, is_choked: bool) -> None:
+        """Say whether the peer takes nothing: then only its latest ping is kept for an answer."""
+
+    @property
+    def flags(self) -> int:
+        """Sum of 1: bytes wait in the turn's buffer, 2: a pong arrived since the last reading, 4:
+        the peer ended, 8: input is held undecoded."""
+
+    @property
+    def ending(self) -> tuple[int, str, bool] | None:
+        """`(code, reason, whether it sent a close frame)` once the peer ended or broke a rule."""
+
+def judge_upgrade(
+    head: bytes, *, head_bytes_max: int = 65_536, head_fields_max: int = 256
+) -> tuple[bytes | None, bytes]:
+    """Return the value of Sec-WebSocket-Accept and b"", or None and the refusing response."""

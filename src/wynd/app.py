@@ -503,6 +503,7 @@ class Wynd:
             events = receive_or_stop if is_lifespan else receive
             await engine.application(scope, events, send, asks=asks)
 
+        application.wynd = self  # type: ignore[attr-defined]  # for `use_wynd`
         return application
 
     def _mount_on(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:

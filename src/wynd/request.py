@@ -106,11 +106,11 @@ class Request:
     anew. Keep what you use often, for example in `handle.data`.
     """
 
-    __slots__ = ("_client", "_head", "_params", "_secure", "_upgrade")
+    __slots__ = ("_client", "_head", "_path_params", "_secure", "_upgrade")
 
     _client: tuple[str, int] | str
     _head: bytes
-    _params: Mapping[str, str]
+    _path_params: Mapping[str, Any]
     _secure: bool
     _upgrade: bool | None
 
@@ -131,11 +131,11 @@ class Request:
         request._client = client
         request._secure = secure
         request._upgrade = None
-        request._params = _NO_PARAMS
+        request._path_params = _NO_PARAMS
         return request
 
     def routed(
-        self, params: Mapping[str, str], client: tuple[str, int] | str, secure: bool
+        self, params: Mapping[str, Any], client: tuple[str, int] | str, secure: bool
     ) -> Request:
         """Return the request as a host server that knows more about it sees it.
 
@@ -145,7 +145,7 @@ class Request:
             secure: whether that client came over TLS.
         """
         request = self.from_head(self._head, client, secure)
-        request._params = params
+        request._path_params = params
         return request
 
     @classmethod
@@ -175,7 +175,7 @@ class Request:
         client = str(host) if port is None else (str(host), int(port))
         request = cls.from_head(b"\r\n".join(lines), client, secure)
         request._upgrade = scope["type"] == "websocket" or None
-        request._params = scope.get("path_params") or _NO_PARAMS
+        request._path_params = scope.get("path_params") or _NO_PARAMS
         return request
 
     # The request line
@@ -205,9 +205,9 @@ class Request:
         return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace")
 
     @property
-    def path_params(self) -> Mapping[str, str]:
-        """What the template it is mounted at, such as `/chat/{room}`, took from the path."""
-        return self._params
+    def path_params(self) -> Mapping[str, Any]:
+        """What the pattern of a mounted path matched, as in `use_wynd("/rooms/{room}", …)`."""
+        return self._path_params
 
     @property
     def query(self) -> str:

@@ -112,9 +112,16 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "wynd.app": _TO_APP,
     "wynd.__init__": (*_TO_APP, "wynd.app"),
     # programs and kits on top; they do not know each other, except that the CLI serves HTTP
-    "wynd.http": (*_ON_TOP, "wynd.listening"),
+    "wynd.http": (
+        *_ON_TOP,
+        "wynd._engine",  # the sans-I/O server role
+        "wynd.engines.sockets",
+        "wynd.connection",
+        "wynd.listening",
+        "wynd.stopping",
+    ),
     "wynd.testing": (*_ON_TOP, "wynd._engine"),  # its peer speaks the client role of the crate
-    "wynd.cli": (*_ON_TOP, "wynd.http"),
+    "wynd.cli": (*_ON_TOP, "wynd.http", "wynd.engines.sockets"),
     # the chat server: hexagonal, `gateway` alone imports wynd
     "wynd_chat.domain": (),
     "wynd_chat.wire": ("wynd_chat.domain",),

@@ -14,7 +14,10 @@ MODULES = sorted(
     for path in (SOURCE / "wynd").rglob("*.py")
     if path.name != "__init__.py"
 )
-NATIVE_ONLY = {"wynd.engines.native": "imports wynd._engine"}
+NATIVE_ONLY = {
+    "wynd.engines.native": "imports wynd._engine",
+    "wynd.http.websocket": "imports wynd._engine",
+}
 
 
 def load(name: str) -> types.ModuleType:

@@ -20,7 +20,7 @@ TUTORIAL = sorted((EXAMPLES / "tutorial").glob("step*.py"))
 
 def test_there_is_something_to_compare() -> None:
     assert len(BLOCKS) > 20
-    assert len(TUTORIAL) == 5
+    assert len(TUTORIAL) == 6
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)

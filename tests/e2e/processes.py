@@ -181,10 +181,10 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def client_of(program: Program) -> AsyncIterator[Client]:
+async def client_of(program: Program, path: str = "") -> AsyncIterator[Client]:
     """Connect a client; the block's end cuts the line if it is still there."""
     async with asyncio.timeout(ANSWERS_S):
-        socket = await connect(f"ws://localhost:{program.port}", proxy=None)
+        socket = await connect(f"ws://localhost:{program.port}{path}", proxy=None)
     try:
         yield Client(socket)
     finally:

@@ -37,8 +37,8 @@ def test_make_run_on_a_fresh_clone(cargo: bool, machine: Machine) -> None:
     if cargo and not HAS_CARGO:
         pytest.skip("cargo is not in PATH")
     clone, port = clone_of_the_tree(machine.home / "clone"), free_port()
-    step = clone / "examples" / "tutorial" / "step6_errors.py"
-    step.write_text(step.read_text().replace("8080", str(port)))
+    step = clone / "examples" / "tutorial" / "step7_http.py"
+    step.write_text(step.read_text().replace("3000", str(port)))
     log = machine.home / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -52,13 +52,13 @@ def test_make_run_on_a_fresh_clone(cargo: bool, machine: Machine) -> None:
         )
     try:
         wait_until_listening(port, process, log, patience_s=1200)
-        hold_conversation(f"ws://localhost:{port}")
+        hold_conversation(f"ws://localhost:{port}/ws")
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=30)
     said = log.read_text()
-    assert "npx wscat -c ws://localhost:8080" in said
-    assert ("running on the portable engine" in said) is not cargo
+    assert "npx wscat -c ws://localhost:3000/ws" in said
+    assert ("WebSockets run on wsproto" in said) is not cargo
     assert ("cargo is not in PATH" in said) is not cargo
 
 

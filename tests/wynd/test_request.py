@@ -97,7 +97,7 @@ class TestRequest:
 
     def test_only_the_raw_head_is_kept(self) -> None:
         assert not hasattr(from_head(), "__dict__")
-        assert Request.__slots__ == ("_client", "_head", "_params", "_secure", "_upgrade")
+        assert Request.__slots__ == ("_client", "_head", "_path_params", "_secure", "_upgrade")
 
     def test_a_host_server_may_know_more(self) -> None:
         head = b"GET /chat/7 HTTP/1.1\r\nHost: a\r\n\r\n"

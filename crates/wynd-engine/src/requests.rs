@@ -65,7 +65,7 @@ impl<N: Network> Shard<N> {
         let about = Introduction {
             listener: conn.listener,
             address: greeting.address,
-            secure: false,
+            secure: conn.tls.is_some(),
             upgrade: false,
             subprotocol: None,
             buffered: Some(conn.buffered.clone()),

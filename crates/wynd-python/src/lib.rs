@@ -16,7 +16,8 @@
 //! those receive;
 //! `sending.rs` sends of a handle; `commands.rs`, `pushing.rs` the queue they go to;
 //! `clock.rs` time; `config.rs` options in, counters out; `certificates.rs` PEM files;
-//! `client.rs` the protocol without a socket, for test kits; `errors.rs` exceptions.
+//! `client.rs` the protocol without a socket, for test kits; `server.rs` the server's end of it for
+//! ASGI servers; `errors.rs` exceptions.
 
 mod batch;
 mod certificates;
@@ -31,6 +32,7 @@ mod lane;
 mod messages;
 mod pushing;
 mod sending;
+mod server;
 mod state;
 mod stepping;
 
@@ -55,4 +57,6 @@ mod _engine {
     use crate::sending::{Completed, HandleBase};
     #[pymodule_export]
     use crate::stepping::Stepper;
+    #[pymodule_export]
+    use crate::server::{judge_upgrade, ServerSession};
 }

@@ -1,0 +1,1 @@
+"""The command `wynd`: `wynd serve module:app` and `wynd new NAME`."""

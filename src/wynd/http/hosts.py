@@ -1,0 +1,71 @@
+"""The interface between `Server` and what carries its connections, and the options of one.
+
+A host runs an ASGI application on its sockets: lifespan, HTTP requests, WebSockets. It knows no
+signals and prints nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from wynd.engines.base import ListenerOptions
+
+if TYPE_CHECKING:
+    from wynd.app import Wynd
+    from wynd.engines.base import Address
+
+__all__ = ["Host", "HostConfig", "Mounted", "StartFailed"]
+
+
+class StartFailed(RuntimeError):
+    """The application's lifespan start-up failed; the log has its traceback."""
+
+
+class Mounted(NamedTuple):
+    """A `Wynd` on a path."""
+
+    path: str
+    """As given to `use_wynd`; may hold parameters such as `{room}`."""
+    wynd: Wynd
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """How one host listens and what it bounds."""
+
+    listener: ListenerOptions = field(default_factory=ListenerOptions)
+    tls_cert: str | None = None
+    """File of the certificate chain (PEM); with it the host speaks https and wss."""
+    tls_key: str | None = None
+    """File of the private key; None if the certificate's file holds it."""
+    trusted_proxies: str = ""
+    """Addresses, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto count."""
+    drain_s: float = 30.0
+    """Seconds after which a stop aborts what is left."""
+    log_level: str = "warning"
+    """Of uvicorn's loggers; at "info" they name paths, with their query."""
+
+
+class Host(Protocol):
+    """Carries the connections of one listener."""
+
+    async def start(self) -> None:
+        """Start the application.
+
+        Raises:
+            StartFailed: its lifespan start-up failed; `stop` need not be called.
+        """
+
+    async def listen(self) -> tuple[Address, ...]:
+        """Open the sockets and accept; return where.
+
+        Raises:
+            OSError, ValueError: the sockets could not be opened; the application was stopped.
+        """
+
+    async def stop(self, code: int) -> None:
+        """End in order: no new connections, `code` to WebSockets, drain, lifespan shutdown."""
+
+    def force(self) -> None:
+        """Cut a stop short: end every connection at once."""
