@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from wynd.http.hosts import StartFailed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -75,7 +77,7 @@ class HttpServer:
         """Load the application and run its start-up.
 
         Raises:
-            RuntimeError: the application's start-up failed; uvicorn logged why.
+            StartFailed: the application's start-up failed; uvicorn logged why.
         """
         if not self.config.loaded:
             self.config.load()
@@ -83,7 +85,7 @@ class HttpServer:
         self._lifespan = self.config.lifespan_class(self.config)
         await self._lifespan.startup()
         if self._lifespan.should_exit:
-            raise RuntimeError("the application's start-up failed; the log says why")
+            raise StartFailed("the application's start-up failed; the log says why")
         self._set_date(loop)
 
     def _set_date(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -17,24 +17,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from wynd.codes import CloseCode
 from wynd.engines.native import NativeEngine
 from wynd.http.hosting import HttpServer, http_config
 from wynd.http.mounts import ADDED_ROOM_BYTES, Mounts, UpgradeOnly
 from wynd.http.proxies import TrustedProxies
 from wynd.http.transport import EngineTransport
 from wynd.limits import Limits
-from wynd.listening import listener_options
 from wynd.request import Origins, Response
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from uvicorn import Config
 
-    from wynd.app import Wynd
     from wynd.engines.base import Address, EngineStatistics, Sink
     from wynd.errors import HandlerError
+    from wynd.http.hosts import HostConfig, Mounted
     from wynd.http.mounts import MountedEngine
     from wynd.request import Request
 
@@ -50,19 +49,15 @@ _STOPPING = Response("The server is stopping.\n", status=503)
 
 
 class NativeHost:
-    """One port for HTTP and WebSockets on the native engine.
-
-    `await start()`, `await listen(...)` once or more often, `await stop()`.
+    """One port for HTTP and WebSockets on the native engine; see `hosts.Host`.
 
     Args:
         app: an ASGI 3 application for everything the mounts do not take.
-        mounts: path → `Wynd`; a path is exact but for `{name}` (one segment) and `{name:path}`
-            (the rest), told by `handle.request.path_params`.
-        config: uvicorn's settings, see `http_config`; its `app` and its proxy settings are
-            replaced by the arguments here.
-        trusted_proxies: addresses and networks whose `X-Forwarded-*` fields count, for both
-            kinds of traffic.
-        limits: bounds of the engine; by default those of the mounts, which must agree.
+        mounts: a path is exact but for `{name}` (one segment) and `{name:path}` (the rest), told
+            by `handle.request.path_params`.
+        config: listener, proxies, deadlines. The limits are those of the mounts, which must agree.
+        http: uvicorn's settings, see `http_config`; its `app` and its proxy settings are replaced
+            by what the other arguments say.
 
     Raises:
         ValueError: mounts with different limits, a path without a slash, a proxy that is none.
@@ -72,20 +67,25 @@ class NativeHost:
         self,
         app: Any,
         *,
-        mounts: Mapping[str, Wynd] | None = None,
-        config: Config | None = None,
-        trusted_proxies: Sequence[str] = (),
-        limits: Limits | None = None,
+        mounts: Sequence[Mounted] = (),
+        config: HostConfig,
+        http: Config | None = None,
     ) -> None:
-        self._mounts = Mounts(mounts or {})
-        self._config = config or http_config(app, trusted_proxies=trusted_proxies)
+        self._host_config = config
+        self._mounts = Mounts({mounted.path: mounted.wynd for mounted in mounts})
+        trusted_proxies = [one.strip() for one in config.trusted_proxies.split(",") if one.strip()]
+        self._config = http or http_config(
+            app,
+            log_level=config.log_level,
+            access_log=config.log_level in ("info", "debug", "trace"),
+        )
         self._config.app = UpgradeOnly(app, self._mounts) if mounts else app
         self._config.proxy_headers = bool(trusted_proxies)
         self._config.forwarded_allow_ips = list(trusted_proxies)
         self._proxies = TrustedProxies(trusted_proxies)
         self._http = HttpServer(self._config)
         own = self._mounts.applications[0].limits if mounts else Limits()
-        self._engine = NativeEngine(_shared(limits or own), Origins.parse("*"), ())
+        self._engine = NativeEngine(_shared(own), Origins.parse("*"), ())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transports: dict[int, EngineTransport] = {}
         self._passed: dict[int, bytes] = {}  # heads of upgrades that are given to uvicorn
@@ -111,7 +111,8 @@ class NativeHost:
         """Run the application's start-up and start the mounts.
 
         Raises:
-            RuntimeError: the start-up failed, or a mounted `Wynd` runs already.
+            StartFailed: the start-up failed.
+            RuntimeError: a mounted `Wynd` runs already.
         """
         loop = self._loop = asyncio.get_running_loop()
         await self._http.start(loop)
@@ -123,50 +124,53 @@ class NativeHost:
             self.ponged = sink.ponged  # type: ignore[method-assign]
         self._engine.start(loop, self)
 
-    async def listen(
-        self,
-        host: str | Sequence[str] = "localhost",
-        port: int | None = None,
-        *,
-        sock: socket.socket | None = None,
-        uds: str | None = None,
-        reuse_port: bool = False,
-    ) -> tuple[Address, ...]:
-        """Open one listener and return the addresses it is bound to; arguments as `Wynd.listen`.
+    async def listen(self) -> tuple[Address, ...]:
+        """See `Host.listen`.
 
         Raises:
-            OSError: port in use and the like.
             RuntimeError: not started, or stopping.
         """
-        options = listener_options(port, host, sock, uds, reuse_port)
         if self._loop is None or self._stopping:
             raise RuntimeError("start() the host before it listens")
         self._listeners += 1
-        addresses = await self._engine.listen(self._listeners, options)
+        try:
+            addresses = await self._engine.listen(self._listeners, self._host_config.listener)
+        except BaseException:
+            self._listeners -= 1
+            await self.stop()
+            raise
         self._addresses += addresses
         return addresses
 
-    async def stop(self, timeout: float = 30.0, **closing: Any) -> None:  # noqa: ASYNC109
-        """End in order: answers that have begun are finished, WebSockets are closed.
+    async def stop(self, code: int = CloseCode.GOING_AWAY, *, drain_s: float | None = None) -> None:
+        """End in order: answers that have begun are finished, WebSockets are closed with `code`.
 
         Args:
-            timeout: seconds after which what is left is aborted.
-            closing: further arguments of `Wynd.stop`: `code`, `retry_after`, `spread`.
+            code: of the close frames.
+            drain_s: seconds after which what is left is aborted; None is that of the settings.
         """
         if self._loop is None or self._stopping:
             return
         self._stopping = True
+        timeout = self._host_config.drain_s if drain_s is None else drain_s
         loop, deadline = self._loop, self._loop.time() + timeout
         for number in range(1, self._listeners + 1):
             await self._engine.stop_listening(number)
         self._http.finish()
         applications = self._mounts.applications
-        stops = [wynd.stop(drain=timeout, **closing) for wynd in applications]
+        stops = [wynd.stop(code, drain=timeout) for wynd in applications]
         await asyncio.gather(*stops, self._wait_idle(deadline))
         await self._http.end_tasks(deadline, loop)
         await self._http.stop()
         await self._engine.stop()
         self._addresses.clear()
+
+    def force(self) -> None:
+        """See `Host.force`."""
+        for wynd in self._mounts.applications:
+            wynd._force()
+        for transport in list(self._transports.values()):
+            transport.abort()
 
     async def _wait_idle(self, deadline: float) -> None:
         """Wait until no HTTP connection is left; abort them at the deadline."""

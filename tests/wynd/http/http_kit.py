@@ -11,7 +11,9 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
 from wynd import Wynd
+from wynd.http.hosts import HostConfig, Mounted
 from wynd.http.native import NativeHost
+from wynd.listening import listener_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -202,6 +204,17 @@ def echoing(**options: Any) -> Wynd:
     return wynd
 
 
+def mounted(mounts: Mapping[str, Wynd]) -> list[Mounted]:
+    """Return path → `Wynd` as a host takes it."""
+    return [Mounted(path, wynd) for path, wynd in mounts.items()]
+
+
+def settings(**options: Any) -> HostConfig:
+    """Return the settings of a host on a free port of the loopback that drains for a second."""
+    listener = listener_options(0, "127.0.0.1", None, None, False)
+    return HostConfig(**{"listener": listener, "drain_s": 1.0, **options})
+
+
 @asynccontextmanager
 async def running(
     mounts: Mapping[str, Wynd] | None = None, **options: Any
@@ -216,12 +229,13 @@ async def running(
         if mounts is None
         else mounts
     )
-    host = NativeHost(app, mounts=given, **options)
+    http = options.pop("http", None)
+    host = NativeHost(app, mounts=mounted(given), config=settings(**options), http=http)
     await host.start()
-    await host.listen("127.0.0.1", 0)
+    await host.listen()
     test = Running(host, served)
     try:
         yield test
     finally:
         await test.close()
-        await host.stop(1.0, spread=0.0)
+        await host.stop()

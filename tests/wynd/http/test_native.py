@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.conftest import NATIVE_IS_BUILT
+from tests.wynd.http.http_kit import mounted, settings
 from wynd import Wynd
 from wynd.http.hosting import http_config
 from wynd.limits import Limits
@@ -134,7 +135,7 @@ class TestRequests:
     async def test_an_idle_connection_ends(self) -> None:
         app = Starlette()
         config = http_config(app, timeout_keep_alive=0)
-        async with running(app=app, config=config) as test:
+        async with running(app=app, http=config) as test:
             client = await test.connect()
             assert (await client.ask(GET))[0] == 404
             assert await client.rest() == b""
@@ -142,7 +143,7 @@ class TestRequests:
     async def test_h11_serves_where_httptools_is_missing(self) -> None:
         async with running() as other:
             app = other.served.application()
-        async with running(app=app, config=http_config(app, http="h11")) as test:
+        async with running(app=app, http=http_config(app, http="h11")) as test:
             client = await test.connect()
             client.send(GET, GET)
             assert [(await client.response())[2] for _ in range(2)] == [b"hello"] * 2
@@ -211,7 +212,7 @@ class TestUpgrades:
                 await send(head)
                 await send({"type": "websocket.http.response.body", "body": b"no"})
 
-        async with running(app=app, config=http_config(app, lifespan="off")) as test:
+        async with running(app=app, http=http_config(app, lifespan="off")) as test:
             client = await test.connect()
             client.send(upgrade("/x"))
             assert (await client.response(has_body=False))[0] == 418
@@ -314,23 +315,23 @@ class TestMounts:
     async def test_limits_that_differ_are_refused(self) -> None:
         other = Wynd(limits=Limits(message_bytes_max=1000))
         with pytest.raises(ValueError, match="share its limits"):
-            NativeHost(Starlette(), mounts={"/a": Wynd(), "/b": other})
+            NativeHost(Starlette(), mounts=mounted({"/a": Wynd(), "/b": other}), config=settings())
 
     async def test_the_portable_engine_cannot_be_mounted(self) -> None:
         with pytest.raises(ValueError, match="portable"):
-            NativeHost(Starlette(), mounts={"/a": Wynd(engine="portable")})
+            NativeHost(Starlette(), mounts=mounted({"/a": Wynd(engine="portable")}), config=settings())
 
     async def test_a_mounted_application_does_not_listen_elsewhere(self) -> None:
         wynd = Wynd()
         async with wynd.serving(0):
-            host = NativeHost(Starlette(), mounts={"/ws": wynd})
+            host = NativeHost(Starlette(), mounts=mounted({"/ws": wynd}), config=settings())
             with pytest.raises(RuntimeError, match="listens by itself"):
                 await host.start()
-            await host.stop(1.0)
+            await host.stop(drain_s=1.0)
 
     async def test_it_must_be_started(self) -> None:
         with pytest.raises(RuntimeError, match="start"):
-            await NativeHost(Starlette()).listen("127.0.0.1", 0)
+            await NativeHost(Starlette(), config=settings()).listen()
 
 
 class TestClients:
@@ -350,7 +351,7 @@ class TestClients:
         async def opened(handle: Any) -> None:
             await handle.send_text(f"{handle.request.client.host} {handle.request.secure}")
 
-        async with running({"/ws": wynd}, trusted_proxies=["127.0.0.0/8"]) as test:
+        async with running({"/ws": wynd}, trusted_proxies="127.0.0.0/8") as test:
             client = await test.connect()
             _, body = await client.ask(self.ASK, self.FORWARDED, b"\r\n")
             assert body == b"198.51.100.7 https /client"
@@ -361,7 +362,7 @@ class TestClients:
     async def test_the_root_path_stands_before_both_kinds(self) -> None:
         async with running() as other:
             app = other.served.application()
-        async with running(app=app, config=http_config(app, root_path="/base")) as test:
+        async with running(app=app, http=http_config(app, root_path="/base")) as test:
             client = await test.connect()
             _, body = await client.ask(self.ASK, b"\r\n")
             assert body == b"127.0.0.1 http /base/client"
@@ -391,7 +392,7 @@ class TestStopping:
             assert await idle.ask(GET) == (200, b"hello")
             busy.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             await test.served.begun.wait()
-            stop = asyncio.create_task(test.host.stop(5.0))
+            stop = asyncio.create_task(test.host.stop(drain_s=5.0))
             assert await idle.rest() == b""
             assert not stop.done()
             test.served.go_on.set()
@@ -405,7 +406,7 @@ class TestStopping:
             client = await test.connect()
             client.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
             await client.reader.readuntil(b"HTTP/1.1 200")
-            stop = asyncio.create_task(test.host.stop(10.0))
+            stop = asyncio.create_task(test.host.stop(drain_s=10.0))
             body = await client.rest()
             assert body.count(b"x") == 160 * 65536
             assert body.endswith(b"0\r\n\r\n")
@@ -416,7 +417,7 @@ class TestStopping:
             client = await test.connect()
             client.send(upgrade())
             assert (await client.response(has_body=False))[0] == 101
-            stop = asyncio.create_task(test.host.stop(5.0, spread=0.0))
+            stop = asyncio.create_task(test.host.stop(drain_s=5.0))
             assert (await client.frame())[:2] == b"\x03\xe9"
             client.send(b"\x88\x82\0\0\0\0\x03\xe9")
             assert await client.rest() == b""
@@ -429,7 +430,7 @@ class TestStopping:
             client = await test.connect()
             client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             await test.served.begun.wait()
-            await test.host.stop(0.1)
+            await test.host.stop(drain_s=0.1)
             assert await client.rest() == b""
         assert "aborting 1 HTTP connections" in caplog.text
 
@@ -445,8 +446,8 @@ class TestStopping:
 
         async with running({}, app=app) as test:
             assert events == ["startup"]
-            await test.host.stop(1.0)
-            await test.host.stop(1.0)
+            await test.host.stop(drain_s=1.0)
+            await test.host.stop(drain_s=1.0)
         assert events == ["startup", "shutdown"]
 
     async def test_a_start_up_that_fails_is_an_error(self) -> None:
@@ -454,10 +455,10 @@ class TestStopping:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": "no database"})
 
-        host = NativeHost(app)
+        host = NativeHost(app, config=settings())
         with pytest.raises(RuntimeError, match="start-up failed"):
             await host.start()
-        await host.stop(1.0)
+        await host.stop(drain_s=1.0)
 
 
 async def test_statistics_count_the_connections_of_both_kinds() -> None:
