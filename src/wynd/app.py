@@ -487,21 +487,17 @@ class Wynd:
             raise EngineUnavailable('handler() runs on the portable engine; use engine="auto"')
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
-            from wynd.engines.asgi import PortableEngine
-
-            async def receive_or_stop() -> Any:
-                event = await receive()
-                if event["type"] == "lifespan.shutdown":
-                    await self.stop()
-                return event
+            from wynd.engines.asgi import PortableEngine, answer_lifespan, require_upgrade
 
             engine = self._start(asyncio.get_running_loop(), "portable")
-            if not isinstance(engine, PortableEngine):
+            if scope["type"] == "lifespan":
+                await answer_lifespan(receive, send, self.stop)
+            elif isinstance(engine, PortableEngine):
+                await engine.application(scope, receive, send, asks=self._asks_mounted())
+            elif scope["type"] == "http":  # the engine takes the upgrades before they come here
+                await require_upgrade(scope, send)
+            else:
                 raise RuntimeError("this Wynd listens by itself already; mount another one")
-            is_lifespan = scope["type"] == "lifespan"
-            asks = self._asks_mounted()
-            events = receive_or_stop if is_lifespan else receive
-            await engine.application(scope, events, send, asks=asks)
 
         application.wynd = self  # type: ignore[attr-defined]  # for `use_wynd`
         return application

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Receive = Callable[[], Awaitable[Event]]
 
-__all__ = ["PortableEngine"]
+__all__ = ["PortableEngine", "answer_lifespan", "require_upgrade"]
 
 log: logging.Logger = logging.getLogger("wynd")
 
@@ -169,7 +169,7 @@ class PortableEngine(PeerEngine):
         """
         kind = scope["type"]
         if kind == "lifespan":
-            await _answer_lifespan(receive, send)
+            await answer_lifespan(receive, send)
         elif kind == "websocket":
             await self._serve_websocket(scope, receive, send, listener if asks else None)
         elif kind == "http":
@@ -227,14 +227,7 @@ class PortableEngine(PeerEngine):
         self, scope: MutableMapping[str, Any], send: Send, response: Response, kind: str
     ) -> None:
         self._refused[response.status] += 1
-        headers = [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in response.headers
-        ]
-        headers.append((b"content-length", b"%d" % len(response.body)))
-        if scope.get("http_version", "1.1").startswith("1"):
-            headers.append((b"connection", b"close"))
-        await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
-        await send({"type": f"{kind}.body", "body": response.body, "more_body": False})
+        await _send_response(scope, send, response, kind)
 
     # Opening
 
@@ -386,9 +379,32 @@ async def _end_tasks(*tasks: asyncio.Task[Any] | None) -> None:
         await asyncio.gather(*live, return_exceptions=True)
 
 
-async def _answer_lifespan(receive: Receive, send: Send) -> None:
+async def answer_lifespan(
+    receive: Receive, send: Send, stop: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Speak the lifespan protocol; `stop` is run at the shut-down."""
     while True:
         kind = (await receive())["type"]
+        if kind == "lifespan.shutdown" and stop is not None:
+            await stop()
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":
             return
+
+
+async def require_upgrade(scope: MutableMapping[str, Any], send: Send) -> None:
+    """Answer a plain request with 426 (RFC 9110 §15.5.22)."""
+    await _send_response(scope, send, _refusal(426), "http.response")
+
+
+async def _send_response(
+    scope: MutableMapping[str, Any], send: Send, response: Response, kind: str
+) -> None:
+    headers = [
+        (name.lower().encode(), value.encode("latin-1")) for name, value in response.headers
+    ]
+    headers.append((b"content-length", b"%d" % len(response.body)))
+    if scope.get("http_version", "1.1").startswith("1"):
+        headers.append((b"connection", b"close"))
+    await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": response.body, "more_body": False})

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from wynd.codes import CloseCode
 from wynd.http.hosts import Mounted
-from wynd.http.mounting import UpgradeRequired, WyndRoute
+from wynd.http.routes import UpgradeRequired, WyndRoute
 from wynd.http.serving import Server
 
 if TYPE_CHECKING:

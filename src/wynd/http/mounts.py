@@ -151,15 +151,16 @@ class Mount:
         self.template = template
         self.wynd = wynd
         self.engine: MountedEngine | None = None
-        self._pattern, _, convertors = compile_path(template)
-        self._is_exact = not convertors
+        self._pattern, _, self._convertors = compile_path(template)
 
-    def match(self, path: str) -> Mapping[str, str] | None:
+    def match(self, path: str) -> Mapping[str, Any] | None:
         """Return what the template takes from a path, None if it does not match."""
-        if self._is_exact:
+        if not self._convertors:
             return {} if path == self.template else None
         found = self._pattern.match(path)
-        return None if found is None else found.groupdict()
+        if found is None:
+            return None
+        return {key: self._convertors[key].convert(text) for key, text in found.groupdict().items()}
 
 
 class Mounts:
@@ -195,69 +196,10 @@ class Mounts:
                     mount.engine = mounted
         return engines
 
-    def find(self, path: str) -> tuple[Mount, Mapping[str, str]] | None:
+    def find(self, path: str) -> tuple[Mount, Mapping[str, Any]] | None:
         """Return the mount that takes a path, and the path's parameters."""
         for mount in self.all:
             params = mount.match(path)
             if params is not None:
                 return mount, params
         return None
-
-
-class UpgradeOnly:
-    """An ASGI application in which a mount's path without an HTTP route answers 426.
-
-    Args:
-        app: the application; whatever it knows as a route stays its own.
-        mounts: the paths.
-    """
-
-    def __init__(self, app: Any, mounts: Mounts) -> None:
-        self.app = app
-        self._mounts = mounts
-        self._routes: Any = getattr(app, "routes", None)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one connection scope."""
-        if scope["type"] != "http" or self._mounts.find(_path_of(scope)) is None:
-            await self.app(scope, receive, send)
-        elif self._routes is None:
-            await self.app(scope, receive, _translating(send))
-        elif any(route.matches(scope)[0].value for route in self._routes):
-            await self.app(scope, receive, send)
-        else:
-            await _require_upgrade(send)
-
-
-def _path_of(scope: Any) -> str:
-    """Return the path as it came over the wire, which a root path does not stand in."""
-    return str(scope["path"].removeprefix(scope.get("root_path", "")))
-
-
-def _translating(send: Any) -> Any:
-    """Return a `send` that makes 426 of 404: an application without routes says so by that."""
-    replaced = False
-
-    async def translate(message: Any) -> None:
-        nonlocal replaced
-        if message["type"] == "http.response.start" and message["status"] == 404:
-            replaced = True
-            await _require_upgrade(send)
-        elif not replaced:
-            await send(message)
-
-    return translate
-
-
-async def _require_upgrade(send: Any) -> None:
-    # RFC 9110 §15.5.22: "The server MUST send an Upgrade header field".
-    body = b"This address speaks WebSocket only.\n"
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"upgrade", b"websocket"),
-        (b"connection", b"Upgrade, close"),
-        (b"sec-websocket-version", b"13"),
-    ]
-    await send({"type": "http.response.start", "status": 426, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -12,7 +12,7 @@ from wynd import Wynd
 if NATIVE_IS_BUILT:
     from wynd.engines.base import ListenerOptions, Opcode, Policy
     from wynd.engines.native import NativeEngine
-    from wynd.http.mounts import Mount, MountedEngine, Mounts, UpgradeOnly
+    from wynd.http.mounts import Mount, MountedEngine, Mounts
     from wynd.limits import Limits
     from wynd.request import Accept, Origins, Request
 
@@ -30,11 +30,12 @@ class TestPaths:
             ("/chat/{room}", "/chat/", None),
             ("/chat/{room}", "/chat/7/8", None),
             ("/files/{rest:path}", "/files/a/b", {"rest": "a/b"}),
+            ("/rooms/{number:int}", "/rooms/7", {"number": 7}),
             ("/{a}/x/{b}", "/1/x/2", {"a": "1", "b": "2"}),
         ],
     )
     def test_a_template_is_exact_but_for_its_parameters(
-        self, template: str, path: str, params: dict[str, str] | None
+        self, template: str, path: str, params: dict[str, Any] | None
     ) -> None:
         assert Mount(template, Wynd()).match(path) == params
 
@@ -122,34 +123,6 @@ class TestMountedEngine:
         engine.accept(1, Accept())
         engine.accept(2, Accept(subprotocol="b"))
         assert [call[2].subprotocol for call in shared.calls] == ["c", "b"]
-
-
-async def answer_of(app: Any, path: str) -> int:
-    """Return the status an ASGI application answers."""
-    statuses: list[int] = []
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            statuses.append(message["status"])
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "root_path": ""}
-    await app(scope, receive, send)
-    (status,) = statuses
-    return status
-
-
-@pytest.mark.parametrize(("path", "status"), [("/ws", 426), ("/none", 404), ("/known", 200)])
-async def test_an_application_without_routes_says_404_and_means_426(path: str, status: int) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        status = 200 if scope["path"] == "/known" else 404
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": b"x"})
-
-    mounts = Mounts({"/ws": Wynd(), "/known": Wynd()})
-    assert await answer_of(UpgradeOnly(app, mounts), path) == status
 
 
 async def test_the_shared_engine_is_native() -> None:

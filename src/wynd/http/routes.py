@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import PlainTextResponse
-from starlette.routing import Match, WebSocketRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Match, Mount, WebSocketRoute
+
+from wynd.engines.asgi import require_upgrade
+from wynd.http.hosts import Mounted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +22,11 @@ if TYPE_CHECKING:
 
     from wynd.app import Wynd
 
-__all__ = ["UpgradeRequired", "WyndRoute", "wynd_of"]
+__all__ = ["UpgradeRequired", "WyndRoute", "mounts_of", "wynd_of"]
+
+
+_HTTP_ONLY = (CORSMiddleware, GZipMiddleware)
+"""Middleware that lets every `websocket` scope through as it is."""
 
 
 class WyndRoute(WebSocketRoute):
@@ -54,12 +62,27 @@ class UpgradeRequired:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and any(route.is_path_of(scope) for route in self._mounted):
-            answer = PlainTextResponse(
-                "This address speaks WebSocket only.\n", 426, {"Upgrade": "websocket"}
-            )
-            await answer(scope, receive, send)
+            await require_upgrade(scope, send)
             return
         await self._otherwise(scope, receive, send)
+
+
+def mounts_of(app: Any) -> list[Mounted]:
+    """Return the Wynds a native host may serve itself: the application, or its sub-mounts.
+
+    A Starlette or FastAPI application with middleware of its own keeps its mounts to itself, since
+    an upgrade that the engine takes passes no middleware; so does one that wraps another.
+    """
+    if getattr(app, "wynd", None) is not None:
+        return [Mounted("/{path:path}", app.wynd)]
+    middleware = [one.cls for one in getattr(app, "user_middleware", ())]
+    if any(one not in _HTTP_ONLY for one in middleware):
+        return []
+    return [
+        Mounted(f"{route.path}/{{path:path}}", route.app.wynd)  # type: ignore[attr-defined]
+        for route in getattr(app, "routes", ())
+        if isinstance(route, Mount) and getattr(route.app, "wynd", None) is not None
+    ]
 
 
 def wynd_of(handler: Any) -> Wynd:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wynd import Wynd
-from wynd.http.mounting import WyndRoute, wynd_of
+from wynd.http.routes import WyndRoute, wynd_of
 
 
 def test_the_wynd_behind_its_handler_is_found() -> None:
