@@ -13,6 +13,7 @@ from wynd.cli.creating import TEMPLATES, create
 from wynd.cli.failure import Failure
 from wynd.cli.serving import LEVELS, ServeOptions, serve_application
 from wynd.cli.supervisor import end_with_supervisor, supervise
+from wynd.tls import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +48,7 @@ def _serve(options: argparse.Namespace, given: list[str]) -> int:
         host=options.host,
         port=8000 if options.port is None and options.uds is None else options.port,
         uds=options.uds,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
+        tls=None if options.tls_cert is None else Tls(options.tls_cert, options.tls_key),
         trusted_proxies=options.trusted_proxies,
         log_level=options.log_level,
         drain_s=options.drain,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wynd.engines.base import Address
+    from wynd.tls import Tls
 
 __all__ = ["LEVELS", "ServeOptions", "load_application", "serve_application"]
 
@@ -30,8 +31,7 @@ class ServeOptions:
     host: str = "localhost"
     port: int | None = None
     uds: str | None = None
-    tls_cert: str | None = None
-    tls_key: str | None = None
+    tls: Tls | None = None
     trusted_proxies: str = ""
     log_level: str = "info"
     drain_s: float = 30.0
@@ -74,13 +74,15 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
         Failure: the application, the port or the certificate cannot be used.
     """
     from wynd.http import App, Server
+    from wynd.errors import CertificateError
     from wynd.http.hosts import StartFailed
+    from wynd.http.routes import mounts_of
 
     logging.basicConfig(
         level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     app = load_application(options.application, options.app_dir)
-    serves = app if isinstance(app, App) else Server(app)
+    serves = app if isinstance(app, App) else Server(app, mounts_of(app))
     listener: dict[str, Any] = {"uds": options.uds}
     if options.fd is not None:
         listener = {"sock": socket.socket(fileno=options.fd)}
@@ -89,14 +91,13 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
 
     def told(addresses: tuple[Address, ...]) -> None:
         if options.fd is None and not options.reuse_port:
-            for line in where(addresses, is_secure=options.tls_cert is not None):
+            for line in where(addresses, is_secure=options.tls is not None):
                 say(line)
 
     try:
         serves.run(
             on_listening=told,
-            tls_cert=options.tls_cert,
-            tls_key=options.tls_key,
+            tls=options.tls,
             trusted_proxies=options.trusted_proxies,
             log_level=options.log_level,
             drain_s=options.drain_s,
@@ -104,6 +105,8 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
         )
     except StartFailed as error:
         raise Failure(f"{error}; the log above says why") from error
+    except CertificateError as error:
+        raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"cannot serve on {_target(options)}: {error.strerror or error}") from error
 

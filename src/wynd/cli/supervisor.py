@@ -61,7 +61,7 @@ def supervise(
     try:
         if count > 1:
             say(f"warning: {SCOPE_WARNING}")
-        for line in where(tuple(map(address_of, sockets)), is_secure=bool(options.tls_cert)):
+        for line in where(tuple(map(address_of, sockets)), is_secure=options.tls is not None):
             say(line)
         workers = Workers(_commands(options, given, sockets), count, options.drain_s)
         return workers.run(_Files(Path(options.app_dir)) if reloads else None, say)

@@ -35,12 +35,10 @@ class HostConfig:
     """How one host listens and what it bounds."""
 
     listener: ListenerOptions = field(default_factory=ListenerOptions)
-    tls_cert: str | None = None
-    """File of the certificate chain (PEM); with it the host speaks https and wss."""
-    tls_key: str | None = None
-    """File of the private key; None if the certificate's file holds it."""
     trusted_proxies: str = ""
     """Addresses, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto count."""
+    root_path: str = ""
+    """The part of the path that a proxy in front takes away."""
     drain_s: float = 30.0
     """Seconds after which a stop aborts what is left."""
     log_level: str = "warning"
@@ -69,3 +67,10 @@ class Host(Protocol):
 
     def force(self) -> None:
         """Cut a stop short: end every connection at once."""
+
+    def reload_certificates(self) -> None:
+        """Read the listener's certificate files again, for new connections.
+
+        Raises:
+            CertificateError: they cannot be used; those of before stay.
+        """

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
+from wynd.engines.certificates import replace_certificates, server_context
 from wynd.engines.sockets import address_of, close_sockets, open_sockets, path_of
 from wynd.http.hosts import StartFailed
 from wynd.http.uvicorn import WyndProtocol
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Iterator, Sequence
 
     from wynd.engines.base import Address
@@ -34,6 +36,7 @@ class PortableHost:
     def __init__(self, app: Any, *, mounts: Sequence[Mounted], config: HostConfig) -> None:
         self._mounts = mounts
         self._config = config
+        self._context: ssl.SSLContext | None = None
         self._sockets: list[socket.socket] = []
         self._serving: asyncio.Task[None] | None = None
         self._server = _Server(_uvicorn_config(app, config))
@@ -49,13 +52,17 @@ class PortableHost:
 
     async def listen(self) -> tuple[Address, ...]:
         """See `Host.listen`."""
+        tls = self._config.listener.tls
         try:
+            self._context = None if tls is None else server_context(tls)
             self._sockets = await open_sockets(self._config.listener)
         except BaseException:
             await self._server.lifespan.shutdown()
             raise
         addresses = tuple(address_of(sock) for sock in self._sockets)
-        self._serving = asyncio.create_task(self._server.run_on(self._sockets), name="wynd-uvicorn")
+        self._serving = asyncio.create_task(
+            self._server.run_on(self._sockets, self._context), name="wynd-uvicorn"
+        )
         up = asyncio.create_task(self._server.up.wait())
         await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
@@ -95,6 +102,13 @@ class PortableHost:
             task.cancel()
 
 
+    def reload_certificates(self) -> None:
+        """See `Host.reload_certificates`."""
+        tls = self._config.listener.tls
+        if self._context is not None and tls is not None:
+            replace_certificates(self._context, tls)
+
+
 def _uvicorn_config(app: Any, config: HostConfig) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -106,8 +120,7 @@ def _uvicorn_config(app: Any, config: HostConfig) -> uvicorn.Config:
         proxy_headers=bool(config.trusted_proxies),
         forwarded_allow_ips=config.trusted_proxies or None,
         server_header=False,
-        ssl_certfile=config.tls_cert,
-        ssl_keyfile=config.tls_key,
+        root_path=config.root_path,
     )
 
 
@@ -123,7 +136,9 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def run_on(self, sockets: list[socket.socket]) -> None:
+    async def run_on(
+        self, sockets: list[socket.socket], context: ssl.SSLContext | None
+    ) -> None:
         """Accept on `sockets` until `should_exit`, then end in uvicorn's order."""
         protocol = self.config.http_protocol_class
         loop = asyncio.get_running_loop()
@@ -135,7 +150,7 @@ class _Server(uvicorn.Server):
             )
 
         for sock in sockets:
-            self.servers.append(await loop.create_server(make, sock=sock, ssl=self.config.ssl))
+            self.servers.append(await loop.create_server(make, sock=sock, ssl=context))
         self.started = True
         self.up.set()
         await self.main_loop()

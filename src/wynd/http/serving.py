@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from wynd.codes import CloseCode, check_close
 from wynd.connection import check_handler
 from wynd.http.hosts import HostConfig
+from wynd.http.routes import mounts_of
 from wynd.listening import listener_options
+from wynd.reloading import ReloadSignal
 from wynd.stopping import StopSignals
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from wynd.engines.base import Address
     from wynd.http.hosts import Host, Mounted
+    from wynd.tls import Tls
 
 __all__ = ["Server", "serve"]
 
@@ -51,6 +54,7 @@ class Server:
             raise TypeError(f"an ASGI application is a callable, not {type(app).__name__}")
         self._app = app
         self._mounts = mounts
+        self._reload_signal = ReloadSignal(self.reload_certificates)
         self._host: Host | None = None
         self._addresses: tuple[Address, ...] = ()
         self._stopping: asyncio.Task[None] | None = None
@@ -96,8 +100,8 @@ class Server:
         Args:
             port: TCP port; 0 takes a free one, told by `addresses` and `on_listening`.
             on_listening: called when the sockets are open, with nothing or with the addresses.
-            options: `host`, `sock`, `uds`, `reuse_port` as in `Wynd.listen`; `tls_cert`, `tls_key`,
-                `trusted_proxies`, `drain_s`, `log_level` as in `hosts.HostConfig`.
+            options: `host`, `sock`, `uds`, `reuse_port`, `tls` as in `Wynd.listen`;
+                `trusted_proxies`, `root_path`, `drain_s`, `log_level` as in `hosts.HostConfig`.
 
         Raises:
             OSError: the port is in use.
@@ -136,10 +140,22 @@ class Server:
             await host.stop(code)
         finally:
             stopped = self._stopped
+            self._reload_signal.remove()
             self._host = self._stopping = self._stopped = None
             self._addresses = ()
             if stopped is not None:
                 stopped.set()
+
+    def reload_certificates(self) -> None:
+        """Read the certificate files again; new connections get what they hold now.
+
+        SIGHUP does it too while this listens with `tls`. Without TLS nothing happens.
+
+        Raises:
+            CertificateError: a file cannot be used; the certificates stay as they were.
+        """
+        if self._host is not None:
+            self._host.reload_certificates()
 
     def _force(self) -> None:
         if self._host is not None:
@@ -156,6 +172,8 @@ class Server:
         except BaseException:
             self._host = None
             raise
+        if config.listener.tls is not None:
+            self._reload_signal.install(asyncio.get_running_loop())
         self._stopped = asyncio.Event()
         return self._stopped
 
@@ -182,7 +200,7 @@ def serve(
     **options: Any,
 ) -> None:
     """Run any ASGI application until SIGINT or SIGTERM; see `Server.listen`."""
-    Server(app).run(port, on_listening, **options)
+    Server(app, mounts_of(app)).run(port, on_listening, **options)
 
 
 def host_config(
@@ -192,6 +210,7 @@ def host_config(
     sock: socket.socket | None = None,
     uds: str | None = None,
     reuse_port: bool = False,
+    tls: Tls | None = None,
     **options: Any,
 ) -> HostConfig:
     """Check the arguments of `listen` and return them as a value.
@@ -199,7 +218,5 @@ def host_config(
     Raises:
         TypeError, ValueError: unknown ones, or such that contradict each other.
     """
-    if options.get("tls_key") is not None and options.get("tls_cert") is None:
-        raise ValueError("tls_key needs tls_cert")
-    listener = listener_options(port, host, sock, uds, reuse_port)
+    listener = listener_options(port, host, sock, uds, reuse_port, tls)
     return HostConfig(listener=listener, **options)

@@ -25,7 +25,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         ({}, TypeError),
         ({"port": 1, "uds": "x"}, TypeError),
         ({"port": 70_000}, ValueError),
-        ({"port": 1, "tls_key": "x"}, ValueError),
+        ({"port": 1, "tls": "x"}, TypeError),
         ({"port": 1, "colour": "red"}, TypeError),
     ],
 )
