@@ -47,12 +47,12 @@ EXCEPTED = {("memory", "socketify")}
 
 WHY: dict[str, str] = {
     "echo-1-64": "every message passes through Python (event, handler step, send)",
-    "echo-16-64": "most of the time is Python's, for event, handler step and send",
-    "echo-1-64k": "copies, the check of UTF-8, and the way from bytes to `str` and back",
-    "echo-16-64k": "copies, the check of UTF-8, and the way from bytes to `str` and back",
+    "echo-16-64": "what is left is the handler: its call, a `str`, `send_text` and its `Sent`",
+    "echo-1-64k": "two copies that the floor has not (payload to `str` to frame), check of UTF-8",
+    "echo-16-64k": "two copies that the floor has not, here past the cache, and the check of UTF-8",
     "fanout-1": "a turn and one send in Python are spread over 499 deliveries only",
     "fanout-16": "a turn and 16 sends in Python are spread over their deliveries",
-    "handshake": "most of the time is Python's, for `Connection`, handle and handlers",
+    "handshake": "1,300 Python opcodes for `Connection`, handle, handlers and their end",
     "memory": "what Rust and Python keep of a connection",
 }
 """Reasons by row, from the profiles on the page; to be looked at again when those change."""
