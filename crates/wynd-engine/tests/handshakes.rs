@@ -119,7 +119,11 @@ fn test_a_refusal_lingers_until_the_peer_has_read_it_and_parses_nothing_more() {
     let answer = answer(&harness, socket);
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("Connection: close\r\n"), "{answer}");
-    assert!(harness.network.calls(socket).contains(&Call::ShutdownWrite));
+    let calls = harness.network.calls(socket);
+    assert_eq!(
+        calls[calls.len() - 2..],
+        [Call::ShutdownWrite, Call::RecvWouldBlock]
+    );
     harness.network.write(socket, REQUEST.as_bytes());
     assert_eq!(harness.settle(), []);
     assert_eq!(harness.shard.sockets(), 1);
