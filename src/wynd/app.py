@@ -27,7 +27,7 @@ from wynd.reloading import ReloadSignal
 from wynd.request import Origins
 from wynd.rooms import Audience
 from wynd.stopping import StopSignals, close_all, retry_bounds
-from wynd.watching import LoopWatch
+from wynd.watching import watch_loop
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wynd.handle import ConnectionHandle
     from wynd.registry import Clock
     from wynd.tls import Tls
+    from wynd.watching import LoopWatch
 
 __all__ = ["Statistics", "Wynd"]
 
@@ -439,7 +440,7 @@ class Wynd:
         )
         engine.start(loop, self._dispatcher)
         self._engine, self._registry = engine, registry
-        self._watch = LoopWatch(loop)
+        self._watch = watch_loop(loop)
         self._stopped = loop.create_future()
         return self._dispatcher
 

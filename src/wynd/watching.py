@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-__all__ = ["LoopWatch", "name_blocker"]
+__all__ = ["LoopWatch", "name_blocker", "watch_loop"]
 
 log: logging.Logger = logging.getLogger("wynd.loop")
 
@@ -51,6 +51,7 @@ class LoopWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loop = loop
+        self._users = 1
         self._loop_thread = threading.get_ident()
         self._blocked_s = blocked_s
         self._clock = clock
@@ -61,7 +62,12 @@ class LoopWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread soon; does not wait for it."""
+        """End the thread soon, when all who share it did so; does not wait for it."""
+        self._users -= 1
+        if self._users:
+            return
+        if _watches.get(self._loop) is self:
+            del _watches[self._loop]
         self._is_stopped.set()
         self._has_beaten.set()
 
@@ -96,6 +102,22 @@ class LoopWatch:
             text,
             self._blocked_s * 1000,
         )
+
+
+_watches: dict[asyncio.AbstractEventLoop, LoopWatch] = {}
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop) -> LoopWatch:
+    """Return the running loop's one watch, so that several applications name a blocker once.
+
+    Each caller calls `LoopWatch.stop` once.
+    """
+    watch = _watches.get(loop)
+    if watch is None:
+        watch = _watches[loop] = LoopWatch(loop)
+    else:
+        watch._users += 1
+    return watch
 
 
 def name_blocker(frame: FrameType | None) -> tuple[CodeType, str] | None:

@@ -14,7 +14,7 @@ import pytest
 from tests.waiting import eventually
 from wynd import ConnectionHandle, TextMessage, Wynd
 from wynd.testing import serve
-from wynd.watching import LoopWatch, name_blocker
+from wynd.watching import LoopWatch, name_blocker, watch_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -101,6 +101,27 @@ async def test_the_same_function_is_named_once_in_a_while(named: Named) -> None:
         assert len(named.texts) == 2
     finally:
         watch.stop()
+
+
+async def test_applications_on_one_loop_name_a_blocker_once(named: Named) -> None:
+    loop = asyncio.get_running_loop()
+    watches = [watch_loop(loop), watch_loop(loop)]
+
+    async def block() -> None:
+        work(named.told, 10)
+
+    try:
+        watches.pop().stop()
+        await resumed_in_task(block)  # the other one goes on
+        assert len(named.texts) == 1
+        assert watch_loop(loop) is watches[0]
+        watches.append(watches[0])
+    finally:
+        for watch in watches:
+            watch.stop()
+    assert watch_loop(loop) is not watch
+    watch_loop(loop).stop()
+    watch_loop(loop).stop()
 
 
 async def test_a_loop_that_waits_is_blocked_by_nobody() -> None:

@@ -321,7 +321,7 @@ impl EventBatch {
 
     #[inline]
     fn push(&mut self, kind: Kind, conn: ConnId, span: Span, extra: u32) {
-        // The arena is 1 MiB and a batch never has 2^32 events, so both fit.
+        // The arena is far below 4 GiB and a batch never has 2^32 events, so both fit.
         #[allow(clippy::cast_possible_truncation)]
         let (start, len, is_owned) = match span {
             Span::Arena(range) => (range.start as u32, (range.end - range.start) as u32, false),

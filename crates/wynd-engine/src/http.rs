@@ -129,6 +129,7 @@ impl<N: Network> Shard<N> {
                 self.settle_http(id);
             }
             Received::Nothing => {}
+            Received::Overhead => self.note_overhead(id, batch),
             Received::End if conn.flags.has(Flags::HTTP) => batch.push_http_ended(id),
             Received::End | Received::Broken => self.remove(id, batch),
         }

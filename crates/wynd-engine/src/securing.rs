@@ -232,6 +232,11 @@ impl<N: Network> Shard<N> {
             Phase::Open if conn.flags.has(Flags::ENDING) => {}
             Phase::Open => self.begin_ending(id, Ending::Lost),
             Phase::Handshaking => self.linger(id, b""),
+            Phase::Http => {
+                conn.outbox.clear(&mut self.pool);
+                self.part_http(id, batch);
+                self.linger(id, b"");
+            }
             Phase::Asking => {
                 batch.push_handshake_lost(id);
                 self.linger(id, b"");

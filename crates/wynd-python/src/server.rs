@@ -213,12 +213,10 @@ impl ServerSession {
         buffer: &Bound<'py, PyByteArray>,
         size: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let filled = PyBuffer::<u8>::get(buffer)?;
         let mut input = std::mem::take(&mut self.lock().rest);
-        if let Some(cells) = filled.as_slice(py).and_then(|cells| cells.get(..size)) {
-            input.extend(cells.iter().map(pyo3::buffer::ReadOnlyCell::get));
-        }
-        drop(filled);
+        // SAFETY: copying runs no Python code, so nobody writes to or resizes the buffer meanwhile.
+        let filled = unsafe { buffer.as_bytes() };
+        input.extend_from_slice(filled.get(..size).unwrap_or(&[]));
         self.events(py, input)
     }
 
@@ -395,6 +393,7 @@ pub fn judge_upgrade<'py>(
         origins: &Origins::Any,
         subprotocols: &[],
         secure: false,
+        deflate: None,
     };
     let refusal = match judge(head, &limits, &policy) {
         Ok(Judged::Upgrade(upgrade)) => {

@@ -393,7 +393,7 @@ class NativeEngine(Engine):
 
         With `tell_from` of them or more, `HttpSink.http_drained` follows.
         """
-        return -1 if self._core is None else self._core.http_write(key, data, tell_from)
+        return -1 if self.core is None else self.core.http_write(key, data, tell_from)
 
     def http_done(self, key: int) -> None:
         """Say that the present request is answered whole; the next one may be told."""

@@ -37,12 +37,17 @@ class MountedEngine(Engine):
     name = "native"
 
     def __init__(self, engine: NativeEngine, wynd: Wynd, number: int, alone: bool) -> None:
-        super().__init__(wynd.limits, wynd._origins, wynd._subprotocols)
+        super().__init__(wynd.limits, wynd._origins, wynd._subprotocols, wynd._compression)
         self._engine = engine
         self._prefix = "" if alone else f"{number}/"
         self._all = None if alone else str(number)  # no name of a room: those have the slash
         self._agreed: dict[int, str | None] = {}
         self.sink: Sink | None = None
+
+    @property
+    def core(self) -> object | None:  # type: ignore[override]
+        """The shared engine's."""
+        return self._engine.core
 
     def start(self, loop: asyncio.AbstractEventLoop, sink: Sink) -> None:
         self.sink = sink
@@ -51,6 +56,9 @@ class MountedEngine(Engine):
 
     async def listen(self, listener: int, options: ListenerOptions) -> tuple[Address, ...]:
         raise RuntimeError("this Wynd is mounted; its host listens")
+
+    def reload_certificates(self) -> None:
+        """Nothing: the host reloads those of its listeners."""
 
     async def stop_listening(self, listener: int) -> None:
         """Nothing: the host's listeners are not this application's."""
@@ -170,7 +178,7 @@ class Mounts:
         mounts: template → application; an application may stand at several templates.
 
     Raises:
-        ValueError: applications with different limits, since they share one engine.
+        ValueError: applications with different limits or compression, since they share one engine.
     """
 
     def __init__(self, mounts: Mapping[str, Wynd]) -> None:
@@ -179,6 +187,8 @@ class Mounts:
         limits = [wynd.limits for wynd in self.applications]
         if any(one != limits[0] for one in limits):
             raise ValueError("applications on one port share its limits; give them the same Limits")
+        if len({wynd._compression for wynd in self.applications}) > 1:
+            raise ValueError("applications on one port share its compression; give them the same")
         for wynd in self.applications:
             if wynd._engine_choice == "portable":
                 raise ValueError('engine="portable" cannot be mounted on the native engine')

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from wynd.codes import CloseCode
 from wynd.engines.native import NativeEngine
 from wynd.http.hosting import HttpServer, http_config
-from wynd.http.mounts import ADDED_ROOM_BYTES, Mounts, UpgradeOnly
+from wynd.http.mounts import ADDED_ROOM_BYTES, Mounts
 from wynd.http.proxies import TrustedProxies
 from wynd.http.transport import EngineTransport
 from wynd.limits import Limits
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from uvicorn import Config
 
-    from wynd.engines.base import Address, EngineStatistics, Sink
+    from wynd.engines.base import Address, EngineStatistics, QuickPath, Sink
     from wynd.errors import HandlerError
     from wynd.http.hosts import HostConfig, Mounted
     from wynd.http.mounts import MountedEngine
@@ -76,16 +76,24 @@ class NativeHost:
         trusted_proxies = [one.strip() for one in config.trusted_proxies.split(",") if one.strip()]
         self._config = http or http_config(
             app,
+            root_path=config.root_path,
             log_level=config.log_level,
             access_log=config.log_level in ("info", "debug", "trace"),
         )
-        self._config.app = UpgradeOnly(app, self._mounts) if mounts else app
+        self._config.app = app
         self._config.proxy_headers = bool(trusted_proxies)
         self._config.forwarded_allow_ips = list(trusted_proxies)
         self._proxies = TrustedProxies(trusted_proxies)
         self._http = HttpServer(self._config)
-        own = self._mounts.applications[0].limits if mounts else Limits()
-        self._engine = NativeEngine(_shared(own), Origins.parse("*"), ())
+        first = self._mounts.applications[0] if mounts else None
+        self._engine = NativeEngine(
+            _shared(first.limits if first else Limits()),
+            Origins.parse("*"),  # each mount judges its own
+            (),
+            first._compression if first else None,
+        )
+        self.quick_path: QuickPath | None = None
+        """Of the one application, where there is only one; read by the engine."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transports: dict[int, EngineTransport] = {}
         self._passed: dict[int, bytes] = {}  # heads of upgrades that are given to uvicorn
@@ -115,14 +123,21 @@ class NativeHost:
             RuntimeError: a mounted `Wynd` runs already.
         """
         loop = self._loop = asyncio.get_running_loop()
-        await self._http.start(loop)
         self._engine.serve_http(self, float(self._config.timeout_keep_alive))
         engines = self._mounts.start(self._engine, loop)
         if len(engines) == 1:  # its messages need no look-up
             sink = _sink(engines[0])
             self.received = sink.received  # type: ignore[method-assign]
             self.ponged = sink.ponged  # type: ignore[method-assign]
+            self.quick_path = getattr(sink, "quick_path", None)
         self._engine.start(loop, self)
+        try:
+            await self._http.start(loop)
+        except BaseException:
+            self._stopping = True
+            await self._stop_mounts(CloseCode.GOING_AWAY, 0.0)
+            await self._engine.stop()
+            raise
 
     async def listen(self) -> tuple[Address, ...]:
         """See `Host.listen`.
@@ -157,13 +172,20 @@ class NativeHost:
         for number in range(1, self._listeners + 1):
             await self._engine.stop_listening(number)
         self._http.finish()
-        applications = self._mounts.applications
-        stops = [wynd.stop(code, drain=timeout) for wynd in applications]
-        await asyncio.gather(*stops, self._wait_idle(deadline))
+        await asyncio.gather(self._stop_mounts(code, timeout), self._wait_idle(deadline))
         await self._http.end_tasks(deadline, loop)
         await self._http.stop()
         await self._engine.stop()
         self._addresses.clear()
+
+    async def _stop_mounts(self, code: int, drain_s: float) -> None:
+        await asyncio.gather(
+            *(wynd.stop(code, drain=drain_s) for wynd in self._mounts.applications)
+        )
+
+    def reload_certificates(self) -> None:
+        """See `Host.reload_certificates`."""
+        self._engine.reload_certificates()
 
     def force(self) -> None:
         """See `Host.force`."""

@@ -10,13 +10,12 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.conftest import NATIVE_IS_BUILT
-from tests.wynd.http.http_kit import mounted, settings
 from wynd import Wynd
 from wynd.http.hosting import http_config
 from wynd.limits import Limits
 
 if TYPE_CHECKING or NATIVE_IS_BUILT:
-    from tests.wynd.http.http_kit import GET, echoing, running, upgrade
+    from tests.wynd.http.http_kit import GET, echoing, mounted, running, settings, upgrade
     from wynd.http.native import NativeHost
 
 pytestmark = pytest.mark.skipif(not NATIVE_IS_BUILT, reason="the native module is not built")
