@@ -134,7 +134,7 @@ class Request:
         request._path_params = _NO_PARAMS
         return request
 
-    def routed(
+    def _routed(
         self, params: Mapping[str, Any], client: tuple[str, int] | str, secure: bool
     ) -> Request:
         """Return the request as a host server that knows more about it sees it.

@@ -116,9 +116,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *_ON_TOP,
         "wynd._engine",  # the sans-I/O server role
         "wynd.engines.sockets",
+        "wynd.engines.certificates",
         "wynd.connection",
         "wynd.listening",
         "wynd.stopping",
+        "wynd.reloading",
     ),
     "wynd.testing": (*_ON_TOP, "wynd._engine"),  # its peer speaks the client role of the crate
     "wynd.cli": (*_ON_TOP, "wynd.http", "wynd.engines.sockets"),

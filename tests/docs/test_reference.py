@@ -9,8 +9,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.applications import Starlette
 
 import wynd
+import wynd.http
 import wynd.testing
 from tests.docs.pages import DOCS, name_of, rows_of
 from wynd.codes import TOO_SLOW, sentence_of
@@ -21,21 +23,27 @@ if TYPE_CHECKING:
 
 REFERENCE = DOCS / "reference"
 PAGES = sorted(REFERENCE.glob("*.md"))
-NAMES = [*wynd.__all__, *(f"testing.{name}" for name in wynd.testing.__all__)]
+PACKAGES = {"": wynd, "testing": wynd.testing, "http": wynd.http}
+"""A page describes the names of one: `testing.md` and `http.md` those of theirs."""
+NAMES = [
+    f"{package}.{name}".removeprefix(".")
+    for package, module in PACKAGES.items()
+    for name in module.__all__
+]
 
-# Attributes that a base of the standard library gives, and that its documentation describes.
-INHERITED = (Exception, int, tuple, object, enum.Enum, enum.IntEnum)
+# Attributes that a base gives, and that its own documentation describes.
+INHERITED = (Exception, int, tuple, object, enum.Enum, enum.IntEnum, Starlette)
 
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024, "s": 1, "": 1}
 
 
 def _resolve(name: str) -> object:
-    module, _, bare = name.rpartition(".")
-    return getattr(wynd.testing if module else wynd, bare)
+    package, _, bare = name.rpartition(".")
+    return getattr(PACKAGES[package], bare)
 
 
 def _public_members(cls: type) -> Iterator[str]:
-    """The public attributes of a class, without those of the standard library's bases."""
+    """The public attributes of a class, without those of bases that are not ours."""
     names = set(dir(cls)) | set(getattr(cls, "__annotations__", {}))
     names |= set(_documented_attributes(cls))
     foreign = {name for base in INHERITED if base in cls.__mro__ for name in dir(base)}
@@ -51,8 +59,11 @@ def _documented_attributes(cls: type) -> list[str]:
 
 def _section(name: str) -> tuple[Path, str]:
     """Return the page and text under the heading of a class or function."""
-    heading = re.compile(rf"^## `{re.escape(name.rpartition('.')[2])}`\n", re.MULTILINE)
+    package, _, bare = name.rpartition(".")
+    heading = re.compile(rf"^## `{re.escape(bare)}`\n", re.MULTILINE)
     for page in PAGES:
+        if (page.stem if page.stem in PACKAGES else "") != package:
+            continue
         text = page.read_text(encoding="utf-8")
         match = heading.search(text)
         if match:
@@ -96,7 +107,7 @@ def test_every_parameter_is_named(name: str) -> None:
         functions = [
             function
             for member, function in inspect.getmembers(target, inspect.isfunction)
-            if not member.startswith("_")
+            if not member.startswith("_") and function.__module__.startswith("wynd")
         ]
     missing = {
         f"{function.__name__}({parameter})"
@@ -155,7 +166,7 @@ def test_every_exception_has_cause_and_remedy(name: str) -> None:
 
 
 def test_every_section_is_about_a_name_that_exists() -> None:
-    known = {name.rpartition(".")[2] for name in NAMES} | {"Headers", "on_request"}
+    known = {name.rpartition(".")[2] for name in NAMES} | {"Headers", "on_request", "WyndProtocol"}
     for page in PAGES:
         headings = re.findall(r"^## `(\w+)`$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(headings) <= known, name_of(page)

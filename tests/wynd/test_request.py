@@ -102,7 +102,7 @@ class TestRequest:
     def test_a_host_server_may_know_more(self) -> None:
         head = b"GET /chat/7 HTTP/1.1\r\nHost: a\r\n\r\n"
         plain = from_head(head)
-        routed = plain.routed({"room": "7"}, ("198.51.100.7", 0), True)
+        routed = plain._routed({"room": "7"}, ("198.51.100.7", 0), True)
         assert (dict(plain.path_params), dict(routed.path_params)) == ({}, {"room": "7"})
         assert (routed.path, routed.client.host, routed.secure) == ("/chat/7", "198.51.100.7", True)
 

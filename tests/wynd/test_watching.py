@@ -119,9 +119,9 @@ async def test_applications_on_one_loop_name_a_blocker_once(named: Named) -> Non
     finally:
         for watch in watches:
             watch.stop()
-    assert watch_loop(loop) is not watch
-    watch_loop(loop).stop()
-    watch_loop(loop).stop()
+    fresh = watch_loop(loop)
+    assert fresh is not watch
+    fresh.stop()
 
 
 async def test_a_loop_that_waits_is_blocked_by_nobody() -> None:

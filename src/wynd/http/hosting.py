@@ -85,7 +85,7 @@ class HttpServer:
         self._lifespan = self.config.lifespan_class(self.config)
         await self._lifespan.startup()
         if self._lifespan.should_exit:
-            raise StartFailed("the application's start-up failed; the log says why")
+            raise StartFailed("the application's start-up failed")
         self._set_date(loop)
 
     def _set_date(self, loop: asyncio.AbstractEventLoop) -> None:

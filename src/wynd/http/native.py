@@ -274,7 +274,7 @@ class NativeHost:
         client, secure = self._proxies.client_of(request)
         engine = mount.engine
         assert engine is not None  # mounts are started before a listener opens
-        routed = engine.offer(key, request.routed(params, client, secure))
+        routed = engine.offer(key, request._routed(params, client, secure))
         if routed is not None:
             self._upgrades[key] = (engine, routed)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Match, Mount, WebSocketRoute
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from wynd.app import Wynd
 
-__all__ = ["UpgradeRequired", "WyndRoute", "mounts_of", "wynd_of"]
+__all__ = ["UpgradeRequired", "WyndRoute", "middleware_for_upgrades", "mounts_of", "wynd_of"]
 
 
 _HTTP_ONLY = (CORSMiddleware, GZipMiddleware)
@@ -67,6 +68,20 @@ class UpgradeRequired:
         await self._otherwise(scope, receive, send)
 
 
+def middleware_for_upgrades(app: Any) -> list[str]:
+    """Return names of an application's middleware that might act on a `websocket` scope."""
+    middleware = [one.cls for one in getattr(app, "user_middleware", ())]
+    return [
+        getattr(one, "__name__", repr(one))
+        for one in middleware
+        if one not in _HTTP_ONLY and not _is_http_only(one)
+    ]
+
+
+def _is_http_only(middleware: Any) -> bool:
+    return isinstance(middleware, type) and issubclass(middleware, BaseHTTPMiddleware)
+
+
 def mounts_of(app: Any) -> list[Mounted]:
     """Return the Wynds a native host may serve itself: the application, or its sub-mounts.
 
@@ -75,8 +90,7 @@ def mounts_of(app: Any) -> list[Mounted]:
     """
     if getattr(app, "wynd", None) is not None:
         return [Mounted("/{path:path}", app.wynd)]
-    middleware = [one.cls for one in getattr(app, "user_middleware", ())]
-    if any(one not in _HTTP_ONLY for one in middleware):
+    if middleware_for_upgrades(app):
         return []
     return [
         Mounted(f"{route.path}/{{path:path}}", route.app.wynd)  # type: ignore[attr-defined]

@@ -9,13 +9,14 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from wynd.codes import CloseCode, check_close
 from wynd.connection import check_handler
 from wynd.http.hosts import HostConfig
-from wynd.http.routes import mounts_of
+from wynd.http.routes import middleware_for_upgrades, mounts_of
 from wynd.listening import listener_options
 from wynd.reloading import ReloadSignal
 from wynd.stopping import StopSignals
@@ -30,10 +31,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "serve"]
 
+log: logging.Logger = logging.getLogger("wynd.http")
+
 
 def make_host(app: Any, mounts: Sequence[Mounted], config: HostConfig) -> Host:
     """Return the native host where it is built, else the portable one."""
     if importlib.util.find_spec("wynd.http.native") and importlib.util.find_spec("wynd._engine"):
+        passed_by = middleware_for_upgrades(app) if mounts else []
+        if passed_by:
+            log.warning(
+                "%s will not see upgrades to %s: decide who may connect in on_request",
+                ", ".join(passed_by),
+                ", ".join(mounted.path for mounted in mounts),
+            )
         native = importlib.import_module("wynd.http.native")
         return cast("Host", native.NativeHost(app, mounts=mounts, config=config))
     from wynd.http.portable import PortableHost

@@ -222,13 +222,7 @@ async def running(
     """Serve on a free port of the loopback; the test application unless `app` is given."""
     served = Served()
     app = options.pop("app", None) or served.application()
-    given = (
-        {
-            "/ws": echoing(),
-        }
-        if mounts is None
-        else mounts
-    )
+    given = {"/ws": echoing()} if mounts is None else mounts
     http = options.pop("http", None)
     host = NativeHost(app, mounts=mounted(given), config=settings(**options), http=http)
     await host.start()
