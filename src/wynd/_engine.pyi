@@ -250,6 +250,7 @@ class Engine:
     def remove_listener(self, listener: int) -> None:
         """Stop accepting and close the listening socket; its connections go on."""
 
+    def expect_proxies(self, listener: int, proxies: list[str]) -> bool: ...
     def use_certificates(self, listener: int, certificates: Certificates) -> bool:
         """Serve connections accepted from now on over TLS; false if there is no such listener.
 

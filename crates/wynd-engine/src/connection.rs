@@ -88,6 +88,8 @@ impl Flags {
     pub(crate) const ADMITTED: u32 = 1 << 17;
     /// `HttpOpened` was told, `HttpClosed` is owed.
     pub(crate) const HTTP: u32 = 1 << 18;
+    /// The proxy's header is awaited, before anything else.
+    pub(crate) const PROXIED: u32 = 1 << 19;
 
     #[inline]
     pub(crate) fn has(self, flags: u32) -> bool {

@@ -22,6 +22,15 @@ pub(crate) enum Verdict {
 impl<N: Network> Shard<N> {
     /// Receives until the head is complete; while the application is asked, keeps what comes early.
     pub(crate) fn receive_head(&mut self, id: ConnId, batch: &mut EventBatch) {
+        let is_proxied = |flags: Flags| flags.has(Flags::PROXIED);
+        if self
+            .conns
+            .get(id)
+            .is_some_and(|conn| is_proxied(conn.flags))
+            && !self.take_proxy_header(id, batch)
+        {
+            return;
+        }
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };

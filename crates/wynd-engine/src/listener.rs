@@ -13,6 +13,7 @@ use crate::connection::{Conn, Flags, Greeting, Phase};
 use crate::http::Http;
 use crate::ids::{ConnId, ListenerId};
 use crate::net::{Network, PeerAddress};
+use crate::proxied::TrustedProxies;
 use crate::shard::{index_of, listener_token, ListenerOptions, Shard};
 use crate::stats::count;
 use crate::tls::Tls;
@@ -31,11 +32,22 @@ pub(crate) struct Listener<L> {
     options: ListenerOptions,
     /// What new connections are served with, where they come over TLS.
     pub(crate) certificates: Option<Certificates>,
+    /// Peers that speak the PROXY protocol.
+    pub(crate) proxies: Option<TrustedProxies>,
     /// Connections may wait.
     pub(crate) is_ready: bool,
     /// Deregistered until then.
     pub(crate) paused_until: Option<Tick>,
     backoff: Duration,
+}
+
+/// What is known of a connection when it was accepted.
+struct Arrival {
+    address: PeerAddress,
+    listener: ListenerId,
+    options: ListenerOptions,
+    certificates: Option<Certificates>,
+    is_proxied: bool,
 }
 
 impl<N: Network> Shard<N> {
@@ -60,6 +72,7 @@ impl<N: Network> Shard<N> {
             socket,
             options,
             certificates: None,
+            proxies: None,
             is_ready: false,
             paused_until: None,
             backoff: BACKOFF_MIN,
@@ -148,8 +161,14 @@ impl<N: Network> Shard<N> {
         match self.network.accept(&listener.socket) {
             Ok((socket, address)) => {
                 self.counts.connections_accepted += 1;
-                let (id, options) = (listener.id, listener.options);
-                let certificates = listener.certificates.clone();
+                let proxies = listener.proxies.as_ref();
+                let arrival = Arrival {
+                    address,
+                    listener: listener.id,
+                    options: listener.options,
+                    certificates: listener.certificates.clone(),
+                    is_proxied: proxies.is_some_and(|proxies| proxies.trusts(address)),
+                };
                 if self.is_head_room_used(&socket) {
                     drop(socket);
                     self.pause_listener(index, 0, batch);
@@ -158,7 +177,7 @@ impl<N: Network> Shard<N> {
                 if let Some(Some(listener)) = self.listeners.get_mut(index) {
                     listener.backoff = BACKOFF_MIN;
                 }
-                self.admit(socket, address, id, options, certificates.as_ref());
+                self.admit(socket, &arrival);
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -204,15 +223,14 @@ impl<N: Network> Shard<N> {
     }
 
     /// Lets an accepted connection begin its handshake, or refuses it.
-    fn admit(
-        &mut self,
-        socket: N::Socket,
-        address: PeerAddress,
-        listener: ListenerId,
-        options: ListenerOptions,
-        certificates: Option<&Certificates>,
-    ) {
-        let key = AddressKey::of(address);
+    fn admit(&mut self, socket: N::Socket, arrival: &Arrival) {
+        let (address, listener) = (arrival.address, arrival.listener);
+        let certificates = arrival.certificates.as_ref();
+        let key = if arrival.is_proxied {
+            AddressKey::EXEMPT // the client is counted once the proxy has named it
+        } else {
+            AddressKey::of(address)
+        };
         let refusal = if self.conns.len() - self.lingering >= self.connections_max {
             Some((Refusal::TooManyConnections, "connections_max"))
         } else if !self.has_arrival_token() {
@@ -237,6 +255,9 @@ impl<N: Network> Shard<N> {
             return;
         }
         let mut conn = Conn::new(socket, listener, Phase::Handshaking, key);
+        if arrival.is_proxied {
+            conn.flags.set(Flags::PROXIED);
+        }
         if let Some(certificates) = certificates {
             let Some(tls) = Tls::new(certificates) else {
                 self.addresses.release(key);
@@ -244,7 +265,12 @@ impl<N: Network> Shard<N> {
             };
             conn.tls = Some(Box::new(tls));
         }
-        let Some(id) = self.greet(conn, address, options.asks, options.http_idle) else {
+        let Some(id) = self.greet(
+            conn,
+            address,
+            arrival.options.asks,
+            arrival.options.http_idle,
+        ) else {
             self.addresses.release(key);
             return;
         };

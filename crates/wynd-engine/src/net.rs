@@ -163,6 +163,9 @@ pub trait Network {
     /// Receives into `buffer`; 0 is the end of input.
     fn recv(&mut self, socket: &Self::Socket, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Copies into `buffer` what `recv` would give, and leaves it there.
+    fn peek(&mut self, socket: &Self::Socket, buffer: &mut [u8]) -> io::Result<usize>;
+
     /// Sends from one buffer.
     fn send(&mut self, socket: &Self::Socket, bytes: &[u8]) -> io::Result<usize>;
 

@@ -198,6 +198,11 @@ impl Network for MioNetwork {
         Ok(received)
     }
 
+    fn peek(&mut self, socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+        let (received, _) = net::recv(socket, buffer, RecvFlags::PEEK)?;
+        Ok(received)
+    }
+
     #[inline]
     fn send(&mut self, socket: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
         Ok(net::send(socket, bytes, SEND_FLAGS)?)

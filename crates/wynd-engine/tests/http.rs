@@ -493,9 +493,10 @@ fn test_drained_comes_after_a_full_outbox() {
     let (socket, id) = first(&mut harness);
     harness.network.make_room(socket, 1000);
     let buffered = harness.buffered[&id].clone();
-    let unsent = harness
-        .commands
-        .push_http_write(id, &buffered, &[b'x'; 300 * 1024], 256 * 1024);
+    let unsent =
+        harness
+            .commands
+            .push_http_write(id, &buffered, &vec![b'x'; 300 * 1024], 256 * 1024);
     assert_eq!(unsent, 300 * 1024);
     harness.flush();
     assert_eq!(harness.settle(), []);

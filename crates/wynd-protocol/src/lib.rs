@@ -47,6 +47,7 @@ mod messages;
 mod negotiation;
 mod origin;
 mod progress;
+pub mod proxy;
 mod response;
 mod sending;
 mod utf8;

@@ -9,6 +9,8 @@ use crate::head::{is_token, trim_blanks};
 pub enum Refusal {
     /// 400: not HTTP/1, or a line end, field name or field value that RFC 9112 does not allow.
     HeadMalformed,
+    /// 400: a proxy that is to send a header of the PROXY protocol sent none.
+    ProxyHeaderMissing,
     /// 400: the request target is neither a path nor an absolute URI.
     TargetInvalid,
     /// 400: no `Host`, more than one, or one that is no host.
@@ -54,6 +56,7 @@ impl Refusal {
     pub const fn status(&self) -> u16 {
         match self {
             Self::HeadMalformed
+            | Self::ProxyHeaderMissing
             | Self::TargetInvalid
             | Self::HostInvalid
             | Self::BodyAmbiguous
@@ -78,6 +81,7 @@ impl Refusal {
     pub const fn body(&self) -> &'static str {
         match self {
             Self::HeadMalformed => "The request is not well-formed HTTP/1.1.\n",
+            Self::ProxyHeaderMissing => "The PROXY protocol is required of this proxy.\n",
             Self::TargetInvalid => "The request target must be a path.\n",
             Self::HostInvalid => "The request needs exactly one valid Host field.\n",
             Self::BodyAmbiguous => "The length of the request body is ambiguous.\n",
@@ -121,6 +125,7 @@ impl Refusal {
                 &[("Retry-After", "5")]
             }
             Self::HeadMalformed
+            | Self::ProxyHeaderMissing
             | Self::TargetInvalid
             | Self::HostInvalid
             | Self::BodyAmbiguous

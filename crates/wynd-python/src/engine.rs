@@ -12,8 +12,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use wynd_engine::{
-    Compression, ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork, PublishOptions, Shard,
-    SocketKind, Waker,
+    Compression, ConnId, ListenerId, ListenerOptions, MessageKind, Meter, MioNetwork,
+    PublishOptions, Shard, SocketKind, TrustedProxies, Waker,
 };
 
 use crate::batch::{tell_failure, Receiver, Taken, RECEIVERS};
@@ -339,6 +339,23 @@ impl Engine {
     /// Stop accepting and close the listening socket.
     fn remove_listener(&self, py: Python<'_>, listener: u32) -> PyResult<()> {
         self.with_shard(py, |shard, _| shard.remove_listener(ListenerId(listener)))
+    }
+
+    /// Require the PROXY protocol's header of these peers, on connections accepted from now on.
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
+    fn expect_proxies(
+        &self,
+        py: Python<'_>,
+        listener: u32,
+        proxies: Vec<String>,
+    ) -> PyResult<bool> {
+        let trusted =
+            TrustedProxies::parse(proxies.iter().map(String::as_str)).map_err(|wrong| {
+                PyValueError::new_err(format!("{wrong:?} is no address and no network"))
+            })?;
+        self.with_shard(py, |shard, _| {
+            shard.expect_proxies(ListenerId(listener), trusted)
+        })
     }
 
     /// Serve connections that a listener accepts from now on over TLS.

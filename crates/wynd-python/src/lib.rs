@@ -56,7 +56,7 @@ mod _engine {
     #[pymodule_export]
     use crate::sending::{Completed, HandleBase};
     #[pymodule_export]
-    use crate::stepping::Stepper;
-    #[pymodule_export]
     use crate::server::{judge_upgrade, ServerSession};
+    #[pymodule_export]
+    use crate::stepping::Stepper;
 }

@@ -78,7 +78,8 @@ impl Session {
             }
             start += decoded.consumed;
         }
-        self.rest.extend_from_slice(input.get(start..).unwrap_or(&[]));
+        self.rest
+            .extend_from_slice(input.get(start..).unwrap_or(&[]));
         found
     }
 

@@ -43,6 +43,8 @@ def _serve(options: argparse.Namespace, given: list[str]) -> int:
         raise Failure("give --port or --uds, not both")
     if options.tls_key is not None and options.tls_cert is None:
         raise Failure("--tls-key needs --tls-cert")
+    if options.proxy_protocol and not options.trusted_proxies:
+        raise Failure("--proxy-protocol needs --trusted-proxies: who may name the client")
     serve = ServeOptions(
         application=options.application,
         host=options.host,
@@ -50,6 +52,8 @@ def _serve(options: argparse.Namespace, given: list[str]) -> int:
         uds=options.uds,
         tls=None if options.tls_cert is None else Tls(options.tls_cert, options.tls_key),
         trusted_proxies=options.trusted_proxies,
+        proxy_protocol=options.proxy_protocol,
+        root_path=options.root_path,
         log_level=options.log_level,
         drain_s=options.drain,
         fd=options.fd,
@@ -81,7 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--reload", action="store_true", help="restart when a .py file changes")
     serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM)")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM)")
-    serve.add_argument("--trusted-proxies", default="", metavar="ADDRESSES")
+    serve.add_argument(
+        "--trusted-proxies", default="", metavar="ADDRESSES", help="whose X-Forwarded-* count"
+    )
+    serve.add_argument(
+        "--proxy-protocol", action="store_true", help="those proxies send its header (v1 or v2)"
+    )
+    serve.add_argument("--root-path", default="", metavar="PATH", help="what a proxy takes away")
     serve.add_argument("--log-level", choices=LEVELS, default="info", help="(info)")
     serve.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help="(30)")
     serve.add_argument("--app-dir", default=".", metavar="FOLDER", help="where modules are (.)")

@@ -33,6 +33,8 @@ class ServeOptions:
     uds: str | None = None
     tls: Tls | None = None
     trusted_proxies: str = ""
+    proxy_protocol: bool = False
+    root_path: str = ""
     log_level: str = "info"
     drain_s: float = 30.0
     fd: int | None = None
@@ -73,14 +75,15 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
     Raises:
         Failure: the application, the port or the certificate cannot be used.
     """
-    from wynd.http import App, Server
     from wynd.errors import CertificateError
+    from wynd.http import App, Server
     from wynd.http.hosts import StartFailed
     from wynd.http.routes import mounts_of
 
     logging.basicConfig(
         level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    _check_proxies(options.trusted_proxies)
     app = load_application(options.application, options.app_dir)
     serves = app if isinstance(app, App) else Server(app, mounts_of(app))
     listener: dict[str, Any] = {"uds": options.uds}
@@ -99,6 +102,8 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
             on_listening=told,
             tls=options.tls,
             trusted_proxies=options.trusted_proxies,
+            proxy_protocol=options.proxy_protocol,
+            root_path=options.root_path,
             log_level=options.log_level,
             drain_s=options.drain_s,
             **listener,
@@ -109,6 +114,16 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"cannot serve on {_target(options)}: {error.strerror or error}") from error
+
+
+def _check_proxies(trusted: str) -> None:
+    from wynd.http.hosts import HostConfig
+    from wynd.http.proxies import TrustedProxies
+
+    try:
+        TrustedProxies(HostConfig(trusted_proxies=trusted).proxies)
+    except ValueError as error:
+        raise Failure(f"--trusted-proxies: {error}") from error
 
 
 def where(addresses: tuple[Address, ...], *, is_secure: bool) -> list[str]:

@@ -400,9 +400,7 @@ async def require_upgrade(scope: MutableMapping[str, Any], send: Send) -> None:
 async def _send_response(
     scope: MutableMapping[str, Any], send: Send, response: Response, kind: str
 ) -> None:
-    headers = [
-        (name.lower().encode(), value.encode("latin-1")) for name, value in response.headers
-    ]
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
     headers.append((b"content-length", b"%d" % len(response.body)))
     if scope.get("http_version", "1.1").startswith("1"):
         headers.append((b"connection", b"close"))

@@ -133,6 +133,8 @@ class ListenerOptions:
     """Whether `Sink.requested` decides about each request of this listener."""
     tls: Tls | None = None
     """Where its connections come over TLS: the files of certificate and key."""
+    proxies: tuple[str, ...] = ()
+    """Addresses and networks of peers that must send the PROXY protocol's header; "*" is all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,8 @@ import socket
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from wynd._engine import Certificates
+from wynd._engine import Certificates, Stepper
 from wynd._engine import Engine as Core
-from wynd._engine import Stepper
 from wynd.engines import sockets
 from wynd.engines.base import Engine, EngineStatistics
 from wynd.errors import CertificateError, HandlerError, WyndError
@@ -293,6 +292,8 @@ class NativeEngine(Engine):
             addresses = tuple(sockets.address_of(sock) for sock in opened)
             for sock in opened:
                 number = self._add_listener(core, listener, sock, options.asks)
+                if options.proxies:
+                    core.expect_proxies(number, list(options.proxies))
                 if certificates is not None and options.tls is not None:
                     self._secured[number] = options.tls
                     core.use_certificates(number, certificates)

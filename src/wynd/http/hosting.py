@@ -68,7 +68,7 @@ class HttpServer:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.state = ServerState()
+        self.state: ServerState = ServerState()
         self._lifespan: Any = None
         self._make: Callable[..., asyncio.Protocol] | None = None
         self._tick: asyncio.TimerHandle | None = None

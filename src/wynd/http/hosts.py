@@ -37,12 +37,20 @@ class HostConfig:
     listener: ListenerOptions = field(default_factory=ListenerOptions)
     trusted_proxies: str = ""
     """Addresses, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto count."""
+    proxy_protocol: bool = False
+    """Whether those proxies send the PROXY protocol's header (version 1 or 2) before anything."""
     root_path: str = ""
     """The part of the path that a proxy in front takes away."""
     drain_s: float = 30.0
     """Seconds after which a stop aborts what is left."""
     log_level: str = "warning"
     """Of uvicorn's loggers; at "info" they name paths, with their query."""
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """`trusted_proxies`, one by one."""
+        named = self.trusted_proxies.split(",")
+        return tuple(one.strip() for one in named if one.strip())
 
 
 class Host(Protocol):

@@ -182,7 +182,7 @@ class Mounts:
     """
 
     def __init__(self, mounts: Mapping[str, Wynd]) -> None:
-        self.all = [Mount(template, wynd) for template, wynd in mounts.items()]
+        self.all: list[Mount] = [Mount(template, wynd) for template, wynd in mounts.items()]
         self.applications: list[Wynd] = list(dict.fromkeys(mounts.values()))
         limits = [wynd.limits for wynd in self.applications]
         if any(one != limits[0] for one in limits):

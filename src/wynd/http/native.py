@@ -73,7 +73,6 @@ class NativeHost:
     ) -> None:
         self._host_config = config
         self._mounts = Mounts({mounted.path: mounted.wynd for mounted in mounts})
-        trusted_proxies = [one.strip() for one in config.trusted_proxies.split(",") if one.strip()]
         self._config = http or http_config(
             app,
             root_path=config.root_path,
@@ -81,9 +80,9 @@ class NativeHost:
             access_log=config.log_level in ("info", "debug", "trace"),
         )
         self._config.app = app
-        self._config.proxy_headers = bool(trusted_proxies)
-        self._config.forwarded_allow_ips = list(trusted_proxies)
-        self._proxies = TrustedProxies(trusted_proxies)
+        self._config.proxy_headers = bool(config.proxies)
+        self._config.forwarded_allow_ips = list(config.proxies)
+        self._proxies = TrustedProxies(config.proxies)
         self._http = HttpServer(self._config)
         first = self._mounts.applications[0] if mounts else None
         self._engine = NativeEngine(

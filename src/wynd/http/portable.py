@@ -34,6 +34,8 @@ class PortableHost:
     """One uvicorn server; see `hosts.Host`."""
 
     def __init__(self, app: Any, *, mounts: Sequence[Mounted], config: HostConfig) -> None:
+        if config.proxy_protocol:
+            raise ValueError("proxy_protocol needs the native engine, which is not built here")
         self._mounts = mounts
         self._config = config
         self._context: ssl.SSLContext | None = None
@@ -101,7 +103,6 @@ class PortableHost:
         for task in tuple(state.tasks):
             task.cancel()
 
-
     def reload_certificates(self) -> None:
         """See `Host.reload_certificates`."""
         tls = self._config.listener.tls
@@ -136,9 +137,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def run_on(
-        self, sockets: list[socket.socket], context: ssl.SSLContext | None
-    ) -> None:
+    async def run_on(self, sockets: list[socket.socket], context: ssl.SSLContext | None) -> None:
         """Accept on `sockets` until `should_exit`, then end in uvicorn's order."""
         protocol = self.config.http_protocol_class
         loop = asyncio.get_running_loop()

@@ -41,6 +41,9 @@ class TrustedProxies:
         ]
         self._warned = False
 
+    def __bool__(self) -> bool:
+        return self._all or bool(self._networks)
+
     def trusts(self, host: str) -> bool:
         """Return whether what a peer at this address says of others counts."""
         if self._all:

@@ -35,7 +35,7 @@ class WyndRoute(WebSocketRoute):
 
     def __init__(self, path: str, handler: Any) -> None:
         super().__init__(path, _Endpoint(handler), name=None)
-        self.wynd = wynd_of(handler)
+        self.wynd: Wynd = wynd_of(handler)
         self.handler = handler
 
     def is_path_of(self, scope: Scope) -> bool:

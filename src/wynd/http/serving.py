@@ -11,11 +11,13 @@ import importlib.util
 import inspect
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from wynd.codes import CloseCode, check_close
 from wynd.connection import check_handler
 from wynd.http.hosts import HostConfig
+from wynd.http.proxies import TrustedProxies
 from wynd.http.routes import middleware_for_upgrades, mounts_of
 from wynd.listening import listener_options
 from wynd.reloading import ReloadSignal
@@ -111,7 +113,8 @@ class Server:
             port: TCP port; 0 takes a free one, told by `addresses` and `on_listening`.
             on_listening: called when the sockets are open, with nothing or with the addresses.
             options: `host`, `sock`, `uds`, `reuse_port`, `tls` as in `Wynd.listen`;
-                `trusted_proxies`, `root_path`, `drain_s`, `log_level` as in `hosts.HostConfig`.
+                `trusted_proxies`, `proxy_protocol`, `root_path`, `drain_s`, `log_level` as in
+                `hosts.HostConfig`.
 
         Raises:
             OSError: the port is in use.
@@ -229,4 +232,10 @@ def host_config(
         TypeError, ValueError: unknown ones, or such that contradict each other.
     """
     listener = listener_options(port, host, sock, uds, reuse_port, tls)
-    return HostConfig(listener=listener, **options)
+    config = HostConfig(listener=listener, **options)
+    trusted = TrustedProxies(config.proxies)
+    if config.proxy_protocol:
+        if not trusted:
+            raise ValueError("proxy_protocol needs trusted_proxies: who may name the client")
+        listener = replace(listener, proxies=config.proxies)
+    return replace(config, listener=listener)

@@ -69,8 +69,8 @@ class WyndProtocol(asyncio.BufferedProtocol):
         if not config.loaded:
             config.load()
         self.config = config
-        self.logger = logging.getLogger("uvicorn.error")
-        self.loop = _loop or asyncio.get_event_loop()
+        self.logger: logging.Logger = logging.getLogger("uvicorn.error")
+        self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_event_loop()
         self.app_state = app_state
         self.server_state = server_state
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # until it is made

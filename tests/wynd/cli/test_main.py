@@ -77,6 +77,11 @@ def test_wrong_values_are_exit_code_2(
     [
         (["--port", "1", "--uds", "x"], "give --port or --uds, not both"),
         (["--tls-key", "x"], "--tls-key needs --tls-cert"),
+        (["--proxy-protocol"], "--proxy-protocol needs --trusted-proxies: who may name the client"),
+        (
+            ["--trusted-proxies", "x"],
+            "--trusted-proxies: 'x' does not appear to be an IPv4 or IPv6 network",
+        ),
     ],
 )
 def test_contradictions_are_one_sentence(

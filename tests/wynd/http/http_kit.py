@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from wynd import Wynd
 from wynd.http.hosts import HostConfig, Mounted
 from wynd.http.native import NativeHost
-from wynd.listening import listener_options
+from wynd.http.serving import host_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -182,8 +182,9 @@ class Running:
 
     async def connect(self) -> Client:
         """Return a connected client."""
-        host, port = self.host.addresses[0]
-        client = Client(*await asyncio.open_connection(str(host), int(port)))
+        address = self.host.addresses[0]
+        assert isinstance(address, tuple)
+        client = Client(*await asyncio.open_connection(*address))
         self._clients.append(client)
         return client
 
@@ -211,8 +212,7 @@ def mounted(mounts: Mapping[str, Wynd]) -> list[Mounted]:
 
 def settings(**options: Any) -> HostConfig:
     """Return the settings of a host on a free port of the loopback that drains for a second."""
-    listener = listener_options(0, "127.0.0.1", None, None, False)
-    return HostConfig(**{"listener": listener, "drain_s": 1.0, **options})
+    return host_config(0, **{"host": "127.0.0.1", "drain_s": 1.0, **options})
 
 
 @asynccontextmanager

@@ -70,9 +70,9 @@ async def test_every_answer_is_told_once(http: str) -> None:
 async def test_finish_ends_idle_connections_only() -> None:
     server = HttpServer(http_config(hello, lifespan="off"))
     transport = await served(server)
-    assert not transport.is_closed
+    assert [transport.is_closed] == [False]
     server.finish()
-    assert transport.is_closed
+    assert [transport.is_closed] == [True]
     transport.protocol.connection_lost(None)
     assert server.state.connections == set()
     await server.stop()

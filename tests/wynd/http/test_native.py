@@ -320,7 +320,9 @@ class TestMounts:
 
     async def test_the_portable_engine_cannot_be_mounted(self) -> None:
         with pytest.raises(ValueError, match="portable"):
-            NativeHost(Starlette(), mounts=mounted({"/a": Wynd(engine="portable")}), config=settings())
+            NativeHost(
+                Starlette(), mounts=mounted({"/a": Wynd(engine="portable")}), config=settings()
+            )
 
     async def test_a_mounted_application_does_not_listen_elsewhere(self) -> None:
         wynd = Wynd()
@@ -360,10 +362,39 @@ class TestClients:
             assert (await client.response(has_body=False))[0] == 101
             assert await client.frame() == b"198.51.100.7 True"
 
+    PROXY = b"PROXY TCP4 198.51.100.9 192.0.2.80 4321 80\r\n"
+
+    async def test_the_proxy_protocol_names_the_client_of_both_kinds(self) -> None:
+        wynd = Wynd()
+
+        @wynd.on_open
+        async def opened(handle: Any) -> None:
+            await handle.send_text(str(handle.addr))
+
+        options: dict[str, Any] = {"trusted_proxies": "127.0.0.1, ::1", "proxy_protocol": True}
+        async with running({"/ws": wynd}, **options) as test:
+            client = await test.connect()
+            _, body = await client.ask(self.PROXY, self.ASK, b"\r\n")
+            assert body == b"198.51.100.9 http /client"
+            _, body = await client.ask(self.ASK, self.FORWARDED, b"\r\n")
+            assert body == b"198.51.100.9 http /client", "the client is no trusted proxy"
+            client.send(upgrade())
+            assert (await client.response(has_body=False))[0] == 101
+            assert await client.frame() == b"198.51.100.9:4321"
+            forgetful = await test.connect()
+            status, body = await forgetful.ask(GET)
+            assert status == 400
+            assert body == b"The PROXY protocol is required of this proxy.\n"
+
+    async def test_the_proxy_protocol_of_strangers_is_a_malformed_request(self) -> None:
+        async with running(trusted_proxies="192.0.2.1", proxy_protocol=True) as test:
+            client = await test.connect()
+            assert await client.ask(GET) == HELLO
+            stranger = await test.connect()
+            assert (await stranger.ask(self.PROXY, GET))[0] == 400
+
     async def test_the_root_path_stands_before_both_kinds(self) -> None:
-        async with running() as other:
-            app = other.served.application()
-        async with running(app=app, http=http_config(app, root_path="/base")) as test:
+        async with running(root_path="/base") as test:
             client = await test.connect()
             _, body = await client.ask(self.ASK, b"\r\n")
             assert body == b"127.0.0.1 http /base/client"

@@ -27,6 +27,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         ({"port": 70_000}, ValueError),
         ({"port": 1, "tls": "x"}, TypeError),
         ({"port": 1, "colour": "red"}, TypeError),
+        ({"port": 1, "trusted_proxies": "proxy.example"}, ValueError),
+        ({"port": 1, "proxy_protocol": True}, ValueError),
     ],
 )
 def test_wrong_arguments_are_told_at_the_call(options: Any, error: type[Exception]) -> None:

@@ -61,6 +61,8 @@ pub struct Harness {
     pub batch: EventBatch,
     pub commands: CommandQueue,
     pub buffered: HashMap<ConnId, Buffered>,
+    /// Clients of the connections that were told of as open.
+    pub clients: HashMap<ConnId, String>,
 }
 
 /// A client's end of a connection.
@@ -89,6 +91,7 @@ impl Harness {
             batch: EventBatch::new(),
             commands: CommandQueue::new(),
             buffered: HashMap::new(),
+            clients: HashMap::new(),
         }
     }
 
@@ -121,6 +124,11 @@ impl Harness {
             &event
         {
             self.buffered.insert(*conn, (*buffered).clone());
+        }
+        if let Event::Opened { conn, address, .. } | Event::HttpOpened { conn, address, .. } =
+            &event
+        {
+            self.clients.insert(*conn, address.to_string());
         }
         Some(own(&event))
     }
