@@ -112,6 +112,7 @@ docs: setup ## check the documentation: every public name described, every examp
 # Needs a C compiler; peers are installed once, into bench/.peers. QUICK=1: five minutes, else thirty.
 bench: setup ## measure against a bare C loop and other servers; renew tables and plot (QUICK=1)
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.web
 
 bench-pages: setup ## renew tables and plot from bench/results/latest.json
 	$(BIN)/python -m bench.table

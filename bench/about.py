@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["about"]
 
 
-def about(rounds: int, options: argparse.Namespace, connections: int) -> dict[str, Any]:
+def about(rounds: int, options: argparse.Namespace, connections: int | None) -> dict[str, Any]:
     """Describe the run that ends now."""
     server, load = cores()
     release = re.match(r"[\d.]*\d", platform.release())

@@ -1,4 +1,4 @@
-"""FastAPI's echo, for `bench/asgi.py`."""
+"""FastAPI's echo, for `bench/web.py`."""
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 

@@ -1,4 +1,4 @@
-"""Starlette's echo, for `bench/asgi.py`."""
+"""Starlette's echo, for `bench/web.py`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    *("HANDSHAKE", "Failed", "Workload", "cores", "cpu_seconds", "measure", "pinned"),
+    *(
+        "HANDSHAKE",
+        "Failed",
+        "Workload",
+        "cores",
+        "cpu_seconds",
+        "cpu_with_children",
+        "measure",
+        "pinned",
+    ),
     *("raise_descriptor_limit", "resident_bytes", "run_load", "serving"),
 ]
 
@@ -171,12 +180,13 @@ def _taken_from(pid: int) -> tuple[float, float]:
     line = next(line for line in lines if line.startswith(name))
     user, nice, system, _, _, irq, softirq, stolen, *_ = map(int, line.split()[1:])
     busy = (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
-    return busy - _with_children(pid), time.monotonic()
+    return busy - cpu_with_children(pid), time.monotonic()
 
 
-def _with_children(pid: int) -> float:
+def cpu_with_children(pid: int) -> float:
+    """CPU time of another process and of all below it."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return cpu_seconds(pid) + sum(_with_children(int(child)) for child in found)
+    return cpu_seconds(pid) + sum(cpu_with_children(int(child)) for child in found)
 
 
 def resident_bytes(pid: int) -> int:

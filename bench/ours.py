@@ -1,4 +1,5 @@
-"""Our server for the benchmark: `ours.py PORT echo|fanout SHAPE ENGINE [uvloop] [COMPRESSION]`.
+"""Our server for the benchmark: `ours.py PORT echo|fanout SHAPE ENGINE [uvloop] [COMPRESSION]`;
+TLS_CERT and TLS_KEY in the environment.
 
 SHAPE is "def", "async" (one handler for all connections) or "closures" (an `async def` handler
 per connection, registered in `on_connection`). COMPRESSION is "shared" or "dedicated". Limits and
@@ -8,10 +9,11 @@ keepalive are at their defaults.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any
 
-from wynd import Connection, ConnectionHandle, Limits, TextMessage, Wynd
+from wynd import Connection, ConnectionHandle, Limits, TextMessage, Tls, Wynd
 
 
 def application(mode: str, shape: str, engine: Any, compression: Any = "off") -> Wynd:
@@ -56,12 +58,14 @@ def main() -> None:
     port, mode, shape, engine, *options = sys.argv[1:]
     compression = next((name for name in options if name in ("shared", "dedicated")), "off")
     wynd = application(mode, shape, engine, compression)
+    certificate = os.environ.get("TLS_CERT")
+    tls = Tls(certificate, os.environ["TLS_KEY"]) if certificate else None
     if "uvloop" in options:
         import uvloop
 
-        uvloop.run(wynd.listen(int(port), host="127.0.0.1"))
+        uvloop.run(wynd.listen(int(port), host="127.0.0.1", tls=tls))
     else:
-        asyncio.run(wynd.listen(int(port), host="127.0.0.1"))
+        asyncio.run(wynd.listen(int(port), host="127.0.0.1", tls=tls))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the figures are kept and shown: latest.json, README, performance.md and its plot."""
+"""Where the figures are kept and shown: latest.json and web.json, README, performance.md, its plot."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from typing import Any
 from bench.figures import Results
 from bench.plot import plot
 from bench.table import full_tables, short_table
+from bench.webtable import web_table
 
-__all__ = ["LATEST", "PLOT", "fill", "pages_of", "read", "write", "write_pages"]
+__all__ = [
+    *("LATEST", "PLOT", "WEB", "fill", "pages_of", "read", "web_pages_of"),
+    *("write", "write_pages", "write_web_pages"),
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 LATEST: Path = ROOT / "bench" / "results" / "latest.json"
+WEB: Path = ROOT / "bench" / "results" / "web.json"
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 PLOT = PAGE.with_suffix(".svg")
@@ -49,6 +54,18 @@ def pages_of(document: dict[str, Any]) -> dict[Path, str]:
 def write_pages(document: dict[str, Any]) -> None:
     """Renew the pages."""
     for path, text in pages_of(document).items():
+        path.write_text(text, encoding="utf-8")
+
+
+def web_pages_of(document: dict[str, Any]) -> dict[Path, str]:
+    """The same for the document of `bench/web.py`."""
+    page = PAGE.read_text(encoding="utf-8")
+    return {PAGE: fill(page, "web", web_table(document))}
+
+
+def write_web_pages(document: dict[str, Any]) -> None:
+    """Renew the page for `bench/web.py`."""
+    for path, text in web_pages_of(document).items():
         path.write_text(text, encoding="utf-8")
 
 

@@ -143,7 +143,7 @@ SERVERS: tuple[Server, ...] = (
 def versions() -> dict[str, str]:
     """The version of everything that takes part and is installed."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    found |= _python_versions(Path(sys.executable), ("pywynd", "uvloop", "uvicorn"))
+    found |= _python_versions(Path(sys.executable), ("pywynd", "uvloop", "uvicorn", "fastapi"))
     if PYTHON.exists():
         peers = _python_versions(PYTHON, _PEER_PACKAGES)
         found |= {name: version for name, version in peers.items() if name != "uvloop"}

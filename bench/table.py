@@ -234,6 +234,7 @@ def _rule(columns: int) -> str:
 
 
 if __name__ == "__main__":
-    from bench.pages import LATEST, read, write_pages
+    from bench.pages import LATEST, WEB, read, write_pages, write_web_pages
 
     write_pages(read(LATEST))
+    write_web_pages(read(WEB))

@@ -1,7 +1,8 @@
 # mypy: ignore-errors
 # Its imports live in the environment of the peers, not in this project's.
-"""The `websockets` package: PORT echo|fanout."""
+"""The `websockets` package: PORT echo|fanout; COMPRESS in the environment."""
 
+import os
 import sys
 
 import uvloop
@@ -9,6 +10,7 @@ import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
 port, mode = int(sys.argv[1]), sys.argv[2]
+compression = "deflate" if os.environ.get("COMPRESS") == "1" else None
 clients: set[ServerConnection] = set()
 
 
@@ -27,7 +29,7 @@ async def handler(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """Serve for ever."""
-    async with serve(handler, "127.0.0.1", port, compression=None) as server:
+    async with serve(handler, "127.0.0.1", port, compression=compression) as server:
         await server.serve_forever()
 
 

@@ -1,8 +1,12 @@
-// ws for Node: PORT echo|fanout.
+// ws for Node: PORT echo|fanout; COMPRESS in the environment.
 const { WebSocketServer } = require("ws");
 
 const [port, mode] = process.argv.slice(2);
-const server = new WebSocketServer({ port: Number(port), host: "127.0.0.1", perMessageDeflate: false });
+const server = new WebSocketServer({
+  port: Number(port),
+  host: "127.0.0.1",
+  perMessageDeflate: process.env.COMPRESS === "1",
+});
 
 server.on("connection", (socket) => {
   socket.on("message", (data) => {

@@ -478,18 +478,20 @@ class Wynd:
     def handler(self) -> Callable[..., Awaitable[None]]:
         """Return this application as an ASGI application, to mount under any ASGI server.
 
-        It runs on the portable engine: the server that hosts it does the framing. Where that
-        server runs the lifespan protocol of its applications, its end calls `stop()`.
+        `wynd.http` and `wynd serve` run it on the native engine. Under any other server it runs on
+        the portable one: that server does the framing. Where it runs the lifespan protocol of its
+        applications, its end calls `stop()`.
 
         Raises (at the first connection):
             RuntimeError: this `Wynd` listens by itself on the native engine already.
+            EngineUnavailable: `engine="native"` under another server.
         """
-        if self._engine_choice == "native":
-            raise EngineUnavailable('handler() runs on the portable engine; use engine="auto"')
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
             from wynd.engines.asgi import PortableEngine, answer_lifespan, require_upgrade
 
+            if self._engine is None and self._engine_choice == "native":
+                raise EngineUnavailable('another server hosts this Wynd; use engine="auto"')
             engine = self._start(asyncio.get_running_loop(), "portable")
             if scope["type"] == "lifespan":
                 await answer_lifespan(receive, send, self.stop)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pages import LATEST, PLOT, fill, pages_of, read
+from bench.pages import LATEST, PLOT, WEB, fill, pages_of, read, web_pages_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,10 +18,17 @@ def test_pages_show_the_latest_run(path: Path) -> None:
     assert shown == pages_of(read(LATEST))[path], "run `python -m bench.table`"
 
 
-def test_the_document_names_no_path_and_no_host() -> None:
-    text = LATEST.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", web_pages_of(read(WEB)), ids=lambda path: path.name)
+def test_pages_show_the_latest_run_of_what_is_on_one_port(path: Path) -> None:
+    shown = path.read_text(encoding="utf-8")
+    assert shown == web_pages_of(read(WEB))[path], "run `python -m bench.table`"
+
+
+@pytest.mark.parametrize("document", [LATEST, WEB], ids=lambda path: path.name)
+def test_the_document_names_no_path_and_no_host(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
     assert re.findall(r"(?<![\w:/])/(?:work|home|root|usr|tmp|opt)\b", text) == []
-    assert set(read(LATEST)["about"]) == {
+    assert set(read(document)["about"]) == {
         *("date", "processor", "kernel", "pinning", "quick", "rounds", "seconds"),
         *("connections", "versions"),
     }

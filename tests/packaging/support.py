@@ -127,7 +127,8 @@ def wait_until_listening(
 ) -> None:
     """Wait until the program has said that it listens."""
     deadline = time.monotonic() + patience_s
-    while not any(line.endswith(f"ws://localhost:{port}") for line in log.read_text().splitlines()):
+    ends = f"ws://localhost:{port}", f"ws://localhost:{port}/ws"
+    while not any(line.endswith(ends) for line in log.read_text().splitlines()):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)

@@ -16,7 +16,7 @@ import websockets
 
 from tests.e2e.peers import RawPeer, port_of
 from tests.waiting import PATIENCE_S, eventually
-from wynd import Policy, Request, Response, Wynd
+from wynd import EngineUnavailable, Policy, Request, Response, Wynd
 
 
 def address_of(app: Wynd) -> str:
@@ -306,3 +306,9 @@ async def test_a_mounted_application_stops_with_its_host() -> None:
     assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert seen == ["shutdown"]
     assert app.engine is None
+
+
+async def test_the_native_engine_cannot_be_had_under_another_server() -> None:
+    scope = {"type": "websocket", "path": "/", "headers": []}
+    with pytest.raises(EngineUnavailable, match='use engine="auto"'):
+        await Wynd(engine="native").handler()(scope, None, None)

@@ -16,6 +16,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from wynd.http.hosts import StartFailed
+from wynd.http.uvicorn import WyndProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,9 +47,10 @@ def http_config(
             by default.
         root_path: the part of the path that a proxy in front takes away.
         access_log: whether each answer is logged, by the logger "uvicorn.access".
-        options: further arguments of `uvicorn.Config`; those about sockets have no effect.
+        options: further arguments of `uvicorn.Config`; those about sockets have no effect. `ws` is
+            `WyndProtocol` by default.
     """
-    defaults: dict[str, Any] = {"log_config": None, "server_header": False}
+    defaults: dict[str, Any] = {"log_config": None, "server_header": False, "ws": WyndProtocol}
     return Config(
         app,
         root_path=root_path,

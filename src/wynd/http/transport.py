@@ -9,7 +9,7 @@ limit, whatever the high one is.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,10 +70,15 @@ class EngineTransport(asyncio.Transport):
     # The protocol
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Give everything from now on to `protocol`; its `connection_made` is not called."""
-        if not isinstance(protocol, asyncio.Protocol):
-            raise TypeError(f"a transport takes a Protocol, not {type(protocol).__name__}")
-        self._protocol = protocol
+        """Give everything from now on to `protocol`; its `connection_made` is not called.
+
+        Its `data_received` is called, also where it has buffers of its own: the engine received
+        already.
+        """
+        if not hasattr(protocol, "data_received"):
+            name = type(protocol).__name__
+            raise TypeError(f"a transport takes a protocol with data_received; {name} has none")
+        self._protocol = cast("asyncio.Protocol", protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Return the protocol that is told."""

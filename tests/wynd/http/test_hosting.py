@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from wynd.http.hosting import NEVER_S, HttpServer, http_config
+    from wynd.http.uvicorn import WyndProtocol
 
 
 class Transport(asyncio.Transport):
@@ -107,3 +108,9 @@ def test_forwarded_fields_count_from_named_proxies_only() -> None:
     assert not http_config(hello).proxy_headers
     config = http_config(hello, trusted_proxies=["10.0.0.0/8"])
     assert (config.proxy_headers, config.forwarded_allow_ips) == (True, ["10.0.0.0/8"])
+
+
+def test_websockets_of_the_application_run_on_our_framing() -> None:
+    config = http_config(hello)
+    config.load()
+    assert config.ws_protocol_class is WyndProtocol

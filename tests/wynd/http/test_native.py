@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from tests.conftest import NATIVE_IS_BUILT
 from wynd import Wynd
 from wynd.http import App
 from wynd.http.hosting import http_config
+from wynd.http.routes import mounts_of
 from wynd.limits import Limits
 
 if TYPE_CHECKING or NATIVE_IS_BUILT:
@@ -234,6 +236,39 @@ class TestUpgrades:
             assert (status, fields["upgrade"]) == (426, "websocket")
             other = await test.connect()
             assert (await other.ask(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"))[0] == 404
+
+    async def test_a_starlette_mount_runs_natively(self) -> None:
+        wynd = echoing(engine="native")
+        app = Starlette(routes=[Mount("/chat", wynd.handler())])
+        async with running(mounts={path: one for path, one in mounts_of(app)}, app=app) as test:
+            client = await test.connect()
+            client.send(upgrade("/chat/"))
+            assert (await client.response(has_body=False))[0] == 101
+            client.text(b"hi")
+            assert await client.frame() == b"wynd: hi"
+            assert wynd.engine == "native"
+            plain = await test.connect()
+            assert (await plain.ask(b"GET /chat/ HTTP/1.1\r\nHost: a\r\n\r\n"))[0] == 426
+
+    async def test_compression_is_that_of_the_mounted_wynd(self) -> None:
+        offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+        async with running({"/ws": echoing(compression="shared")}) as test:
+            client = await test.connect()
+            client.send(upgrade()[:-2] + offer)
+            status, fields, _ = await client.response(has_body=False)
+            assert status == 101
+            assert fields["sec-websocket-extensions"].startswith("permessage-deflate")
+        async with running() as test:
+            client = await test.connect()
+            client.send(upgrade()[:-2] + offer)
+            _, fields, _ = await client.response(has_body=False)
+            assert "sec-websocket-extensions" not in fields
+        with pytest.raises(ValueError, match="share its compression"):
+            NativeHost(
+                Starlette(),
+                mounts=mounted({"/a": echoing(), "/b": echoing(compression="shared")}),
+                config=settings(),
+            )
 
     async def test_other_protocols_are_not_upgraded_to(self) -> None:
         async with running() as test:

@@ -240,5 +240,5 @@ class TestEnding:
         assert repr(wired.transport) == "<EngineTransport ('192.0.2.1', 7) closing>"
 
     async def test_a_protocol_is_wanted(self, wired: Wired) -> None:
-        with pytest.raises(TypeError, match="Protocol"):
+        with pytest.raises(TypeError, match="BaseProtocol has none"):
             wired.transport.set_protocol(asyncio.BaseProtocol())
