@@ -28,7 +28,22 @@ STEP_S = 0.05
 DEADLINE_S = 30.0
 READ_BYTES = 256 * 1024
 OFFER = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
-WORDS = ["tea", "kettle", "cup", "saucer", "steam", "leaf", "water", "boils", "pours", "warm", "quiet", "table", "window", "rain"]
+WORDS = [
+    "tea",
+    "kettle",
+    "cup",
+    "saucer",
+    "steam",
+    "leaf",
+    "water",
+    "boils",
+    "pours",
+    "warm",
+    "quiet",
+    "table",
+    "window",
+    "rain",
+]
 
 
 @dataclass(slots=True)

@@ -51,12 +51,21 @@ def test_a_deflated_frame_holds_its_text() -> None:
 def test_the_table_says_whether_a_target_held() -> None:
     document: dict[str, Any] = {
         "about": {
-            "date": "2026-01-01", "processor": "p", "kernel": "k", "pinning": "i",
-            "quick": False, "rounds": 2, "seconds": 1.0, "versions": {"a": "1"},
+            "date": "2026-01-01",
+            "processor": "p",
+            "kernel": "k",
+            "pinning": "i",
+            "quick": False,
+            "rounds": 2,
+            "seconds": 1.0,
+            "versions": {"a": "1"},
         },
         "comparisons": [
             {
-                "key": "get", "title": "GET", "yardstick": "uvicorn", "most": 1.05,
+                "key": "get",
+                "title": "GET",
+                "yardstick": "uvicorn",
+                "most": 1.05,
                 "samples": {
                     "uvicorn": [{"cpu_us": 10.0, "rate": 1}, {"cpu_us": 20.0, "rate": 1}],
                     "wynd serve": [{"cpu_us": 9.0, "rate": 1}, {"cpu_us": 20.0, "rate": 1}],

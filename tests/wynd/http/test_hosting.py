@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from wynd.http.hosting import NEVER_S, HttpServer, http_config
-    from wynd.http.uvicorn import WyndProtocol
+from wynd.http.uvicorn import WyndProtocol
 
 
 class Transport(asyncio.Transport):
