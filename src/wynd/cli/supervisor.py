@@ -63,7 +63,12 @@ def supervise(
             say(f"warning: {SCOPE_WARNING}")
         for line in where(tuple(map(address_of, sockets)), is_secure=options.tls is not None):
             say(line)
-        workers = Workers(_commands(options, given, sockets), count, options.drain_s)
+        workers = Workers(
+            _commands(options, given, sockets),
+            count,
+            options.drain_s,
+            passes_hangup_on=options.tls is not None,
+        )
         return workers.run(_Files(Path(options.app_dir)) if reloads else None, say)
     finally:
         close_sockets(sockets)
@@ -140,10 +145,22 @@ def end_with_supervisor() -> None:
 
 
 class Workers:
-    """A fixed number of processes with one command."""
+    """A fixed number of processes with one command.
+
+    Args:
+        command: the command line, and descriptors that the processes inherit.
+        count: how many run.
+        drain_s: seconds they have for their end.
+        passes_hangup_on: whether SIGHUP is for them: they read their certificates again.
+    """
 
     def __init__(
-        self, command: tuple[list[str], tuple[int, ...]], count: int, drain_s: float
+        self,
+        command: tuple[list[str], tuple[int, ...]],
+        count: int,
+        drain_s: float,
+        *,
+        passes_hangup_on: bool = False,
     ) -> None:
         self._command, self._descriptors = command
         self._count = count
@@ -151,13 +168,17 @@ class Workers:
         self._running: dict[subprocess.Popen[bytes], float] = {}
         self._early_deaths = 0
         self._ends = False
+        self._passes_hangup_on = passes_hangup_on
+        self._hung_up = False
+        self._untold: set[subprocess.Popen[bytes]] = set()
+        """Workers that SIGHUP is still to be passed on to."""
 
     def run(self, files: _Files | None, say: Callable[[str], None]) -> int:
         """Keep them running until a signal; return the exit code."""
-        before = {
-            number: signal.signal(number, self._caught)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        caught = [signal.SIGINT, signal.SIGTERM]
+        if self._passes_hangup_on:
+            caught.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._caught) for number in caught}
         try:
             while not self._ends:
                 self._start_missing()
@@ -168,6 +189,7 @@ class Workers:
                     self._early_deaths = 0
                 elif not self._ends:
                     self._bury(say, gives_up=files is None)
+                    self._pass_hangup_on()
         finally:
             self._stop_all()
             for number, handler in before.items():
@@ -175,7 +197,23 @@ class Workers:
         return 0
 
     def _caught(self, number: int, frame: object) -> None:
-        self._ends = True
+        if number == getattr(signal, "SIGHUP", None):
+            self._hung_up = True
+        else:
+            self._ends = True
+
+    def _pass_hangup_on(self) -> None:
+        """Pass SIGHUP on; one that has just started may not be ready for it, and is told later."""
+        if self._hung_up:
+            self._hung_up = False
+            self._untold.update(self._running)
+        for worker in tuple(self._untold):
+            started = self._running.get(worker)
+            if started is None:
+                self._untold.discard(worker)
+            elif time.monotonic() - started >= HEALTHY_S:
+                self._untold.discard(worker)
+                worker.send_signal(signal.SIGHUP)
 
     def _start_missing(self) -> None:
         if self._early_deaths >= EARLY_DEATHS_MAX:

@@ -51,6 +51,15 @@ class Program:
         async with asyncio.timeout(WAIT_S):
             return (await self.process.stdout.readline()).decode().rstrip("\n")
 
+    async def error_line(self, part: str) -> str:
+        """Read on to the next line of its standard error that holds `part`."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(WAIT_S):
+            while line := (await self.process.stderr.readline()).decode():
+                if part in line:
+                    return line.rstrip("\n")
+        raise AssertionError(f"the errors ended without {part!r}")
+
     async def port(self) -> int:
         """Read on to the line that tells where it serves; return the port."""
         while True:

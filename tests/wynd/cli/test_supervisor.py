@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from tests.certificates import Authority
 from tests.waiting import eventually
 from tests.wynd.cli.programs import APPLICATION, WAIT_S, wynd_command
 
@@ -78,6 +79,44 @@ async def test_workers_share_the_port_and_a_dead_one_is_replaced(tmp_path: Path)
         assert (await program.ends(signal.SIGINT))[0] == 0
     for pid in first | second:
         assert not is_alive(pid)
+
+
+async def test_sighup_renews_the_certificates_of_all_workers(tmp_path: Path) -> None:
+    (tmp_path / "site_app.py").write_text(APPLICATION)
+    authority = Authority(tmp_path)
+    authority.issue()
+
+    async def shown(port: int) -> bytes:
+        context = authority.client()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        assert isinstance(certificate, bytes)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"200 OK" in await reader.read()
+        writer.close()
+        return certificate
+
+    arguments = ("serve", "site_app:app", "--port", "0", "--workers", "2")
+    files = ("--tls-cert", "server.pem", "--tls-key", "server.key")
+    async with wynd_command(tmp_path, *arguments, *files) as program:
+        port = await program.port()
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                try:
+                    before = await shown(port)
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)  # the workers are still starting
+        authority.issue()
+        pids = children_of(program.process.pid)
+        program.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(WAIT_S):
+            told = [await program.error_line("SIGHUP") for _ in pids]
+        assert all("the certificate files were read again" in line for line in told)
+        for _ in range(10):  # whichever worker answers
+            assert await shown(port) != before
+        assert children_of(program.process.pid) == pids
+        assert (await program.ends())[0] == 0
 
 
 async def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
