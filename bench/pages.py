@@ -1,4 +1,4 @@
-"""Where the figures are kept and shown: latest.json and web.json, README, performance.md, its plot."""
+"""Where figures are kept and shown: latest.json, web.json; README, performance.md and its plot."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ class Client:
 
 def text_of(size: int) -> bytes:
     """Return a text as chats have them: words, repeated unevenly."""
-    words, number = [], 7
+    words: list[str] = []
+    number = 7
     while sum(map(len, words)) + len(words) <= size:
         number = (number * 1103515245 + 12345) % (1 << 31)
         words.append(WORDS[number % len(WORDS)])

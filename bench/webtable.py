@@ -16,8 +16,9 @@ def web_table(document: dict[str, Any]) -> str:
     about = document["about"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = [
-        f"Measured on {about['date']}: {about['processor']}, {about['kernel']}; {about['pinning']}; "
-        f"median of {about['rounds']} rounds of {about['seconds']:g} s. Versions: {versions}."
+        f"Measured on {about['date']}: {about['processor']}, {about['kernel']}; "
+        f"{about['pinning']}; median of {about['rounds']} rounds of {about['seconds']:g} s. "
+        f"Versions: {versions}."
     ]
     if about["quick"]:
         lines.append("**A short run: its figures are not worth quoting.**")

@@ -1,4 +1,4 @@
-"""One port, one process, over TLS: WebSockets and HTTP at once, nothing lost, and a stop in order."""
+"""One port, one process, over TLS: WebSockets and HTTP at once, nothing lost, a stop in order."""
 
 from __future__ import annotations
 

@@ -16,14 +16,14 @@ from wynd.request import Accept, Response
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from wynd.app import Wynd
-    from wynd.engines.base import Address, ListenerOptions, Sink
+    from wynd.engines.base import Address, ListenerOptions, QuickPath, Sink
     from wynd.engines.native import NativeEngine
     from wynd.request import Request
 
-__all__ = ["Mount", "MountedEngine", "Mounts"]
+__all__ = ["Mount", "MountedEngine", "Mounts", "QuickPaths"]
 
 ADDED_ROOM_BYTES = 8
 """By how much the names of rooms grow: the number, and a slash."""
@@ -43,6 +43,11 @@ class MountedEngine(Engine):
         self._all = None if alone else str(number)  # no name of a room: those have the slash
         self._agreed: dict[int, str | None] = {}
         self.sink: Sink | None = None
+
+    @property
+    def quick_path(self) -> QuickPath | None:
+        """The application's, where it has one."""
+        return getattr(self.sink, "quick_path", None)
 
     @property
     def core(self) -> object | None:  # type: ignore[override]
@@ -141,6 +146,45 @@ class MountedEngine(Engine):
     def statistics(self) -> EngineStatistics:
         """Return the counters of the whole engine, all mounts and HTTP together."""
         return self._engine.statistics()
+
+
+class QuickPaths:
+    """The quick paths of several applications as one; see `engines.base.QuickPath`.
+
+    Args:
+        paths: those of applications that share an engine and its loop.
+    """
+
+    def __init__(self, paths: Sequence[QuickPath]) -> None:
+        self._paths = paths
+        self._of: dict[int, QuickPath] = {}
+        self._lanes: dict[int, Any] = {}
+
+    def path(self) -> QuickPath:
+        """Return the one the engine takes."""
+        return self._paths[0]._replace(
+            lanes=self._lanes,
+            follow=lambda lane, *more: self._of[lane.handle._key].follow(lane, *more),
+            suspended=lambda lane, *more: self._of[lane.handle._key].suspended(lane, *more),
+            failed=lambda lane, *more: self._of[lane.handle._key].failed(lane, *more),
+            watch=self._watch,
+        )
+
+    def _watch(self, changed: Callable[[], object]) -> None:
+        for path in self._paths:
+            path.watch(changed)
+
+    def opened(self, key: int, path: QuickPath | None) -> None:
+        """Take up a connection whose application has made its lane."""
+        lane = None if path is None else path.lanes.get(key)
+        if path is not None and lane is not None:
+            self._of[key] = path
+            self._lanes[key] = lane
+
+    def closed(self, key: int) -> None:
+        """Forget a connection."""
+        self._of.pop(key, None)
+        self._lanes.pop(key, None)
 
 
 class Mount:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from wynd.codes import CloseCode
 from wynd.engines.native import NativeEngine
 from wynd.http.hosting import HttpServer, http_config
-from wynd.http.mounts import ADDED_ROOM_BYTES, Mounts
+from wynd.http.mounts import ADDED_ROOM_BYTES, Mounts, QuickPaths
 from wynd.http.proxies import TrustedProxies
 from wynd.http.transport import EngineTransport
 from wynd.limits import Limits
@@ -92,7 +92,8 @@ class NativeHost:
             first._compression if first else None,
         )
         self.quick_path: QuickPath | None = None
-        """Of the one application, where there is only one; read by the engine."""
+        """Of all applications together; read by the engine."""
+        self._quick_paths: QuickPaths | None = None  # of several
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transports: dict[int, EngineTransport] = {}
         self._passed: dict[int, bytes] = {}  # heads of upgrades that are given to uvicorn
@@ -128,7 +129,13 @@ class NativeHost:
             sink = _sink(engines[0])
             self.received = sink.received  # type: ignore[method-assign]
             self.ponged = sink.ponged  # type: ignore[method-assign]
-            self.quick_path = getattr(sink, "quick_path", None)
+            self.quick_path = engines[0].quick_path
+        else:
+            paths = [engine.quick_path for engine in engines]
+            known = [path for path in paths if path is not None]
+            if known:
+                self._quick_paths = QuickPaths(known)
+                self.quick_path = self._quick_paths.path()
         self._engine.start(loop, self)
         try:
             await self._http.start(loop)
@@ -295,6 +302,8 @@ class NativeHost:
             line = '%s - "%s %s HTTP/%s" %d'
             access_log.info(line, str(routed.client), "GET", path, routed.http_version, 101)
         _sink(engine).opened(key, routed, subprotocol)
+        if self._quick_paths is not None:
+            self._quick_paths.opened(key, engine.quick_path)
 
     def handshake_lost(self, key: int) -> None:
         """See `Sink.handshake_lost`."""
@@ -322,6 +331,8 @@ class NativeHost:
 
     def closed(self, key: int, sent: int | None, received: int | None, reason: str) -> None:
         """See `Sink.closed`."""
+        if self._quick_paths is not None:
+            self._quick_paths.closed(key)
         _sink(self._sockets.pop(key)).closed(key, sent, received, reason)
 
     def failed(self, error: HandlerError) -> None:

@@ -113,4 +113,4 @@ def test_forwarded_fields_count_from_named_proxies_only() -> None:
 def test_websockets_of_the_application_run_on_our_framing() -> None:
     config = http_config(hello)
     config.load()
-    assert config.ws_protocol_class is WyndProtocol
+    assert cast("Any", config.ws_protocol_class) is WyndProtocol

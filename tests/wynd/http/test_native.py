@@ -240,7 +240,7 @@ class TestUpgrades:
     async def test_a_starlette_mount_runs_natively(self) -> None:
         wynd = echoing(engine="native")
         app = Starlette(routes=[Mount("/chat", wynd.handler())])
-        async with running(mounts={path: one for path, one in mounts_of(app)}, app=app) as test:
+        async with running(mounts=dict(mounts_of(app)), app=app) as test:
             client = await test.connect()
             client.send(upgrade("/chat/"))
             assert (await client.response(has_body=False))[0] == 101
@@ -249,6 +249,48 @@ class TestUpgrades:
             assert wynd.engine == "native"
             plain = await test.connect()
             assert (await plain.ask(b"GET /chat/ HTTP/1.1\r\nHost: a\r\n\r\n"))[0] == 426
+
+    async def test_each_of_several_wynds_has_its_own_handlers_and_errors(self) -> None:
+        go_on, failures = asyncio.Event(), []
+
+        def wynd_of(name: str) -> Wynd:
+            wynd = Wynd()
+
+            @wynd.on_text
+            async def text(message: Any, handle: Any) -> None:
+                if message.data == "fail":
+                    raise RuntimeError(f"of {name}")
+                if message.data == "wait":
+                    await go_on.wait()
+                await handle.send_text(f"{name}: {message.data}")
+
+            @wynd.on_binary
+            def binary(message: Any, handle: Any) -> Any:
+                return handle.send_binary(message.data)
+
+            @wynd.on_error
+            def failed(event: Any) -> None:
+                failures.append((name, str(event.exception)))
+
+            return wynd
+
+        async with running({"/a": wynd_of("a"), "/b": wynd_of("b")}) as test:
+            clients = {}
+            for name in "ab":
+                client = clients[name] = await test.connect()
+                client.send(upgrade(f"/{name}"))
+                assert (await client.response(has_body=False))[0] == 101
+                for text in (b"hi", b"wait", b"later", b"fail"):
+                    client.text(text)
+                assert await client.frame() == f"{name}: hi".encode()
+            assert failures == []
+            go_on.set()
+            for name, client in clients.items():
+                assert await client.frame() == f"{name}: wait".encode()
+                assert await client.frame() == f"{name}: later".encode()
+                client.send(bytes([0x82, 0x81, 0, 0, 0, 0]), b"x")
+                assert await client.frame() == b"x"
+            assert sorted(failures) == [("a", "of a"), ("b", "of b")]
 
     async def test_compression_is_that_of_the_mounted_wynd(self) -> None:
         offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
