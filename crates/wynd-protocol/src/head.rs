@@ -188,14 +188,17 @@ fn refusal_of_version(head: &[u8]) -> Refusal {
     }
 }
 
-/// Judge the form of the request target (RFC 9112 §3.2): a path, an absolute URI, or `*`.
+/// Judge the form of the request target (RFC 9112 §3.2): a path, an absolute URI, or `*`. None has a
+/// fragment (RFC 6455 §3).
 fn judge_target(method: &str, target: &str) -> Result<(), Refusal> {
     let scheme = target.split_once("://").map(|(scheme, _)| scheme);
     let is_absolute = scheme.is_some_and(|scheme| {
         scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
     });
     let is_star = target == "*" && method == "OPTIONS";
-    let is_printable = target.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_printable = target
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'#');
     // CONNECT asks for a tunnel, to an authority (§3.2.3); some parsers then end at the head.
     let is_tunnel = method == "CONNECT";
     if is_printable && !is_tunnel && (target.starts_with('/') || is_absolute || is_star) {

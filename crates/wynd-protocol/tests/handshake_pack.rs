@@ -140,6 +140,7 @@ fn malformed_request_lines_are_400() {
         "GET chat HTTP/1.1",
         "GET ftp://a/ HTTP/1.1",
         "GET /ä HTTP/1.1",
+        "GET /#a HTTP/1.1",
     ] {
         refused(head(line, &good()), Refusal::TargetInvalid, 400);
     }

@@ -1,0 +1,40 @@
+"""The server that the pack runs against: `echo_server.py native|portable [FOLDER]`. Writes its port.
+
+With a folder it speaks TLS with the certificate there. The native engine compresses if asked to.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from wynd import BinaryMessage, ConnectionHandle, TextMessage, Tls, Wynd
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    engine: Any = sys.argv[1]
+    tls = None
+    if len(sys.argv) > 2:
+        folder = Path(sys.argv[2])
+        tls = Tls(folder / "server.pem", folder / "server.key")
+    wynd = Wynd(engine=engine, compression="shared" if engine == "native" else "off")
+
+    @wynd.on_text
+    async def text(message: TextMessage, handle: ConnectionHandle) -> None:
+        await handle.send_text(message.data)
+
+    @wynd.on_binary
+    async def binary(message: BinaryMessage, handle: ConnectionHandle) -> None:
+        await handle.send_binary(message.data)
+
+    def listening(addresses: Any) -> None:
+        sys.stdout.write(f"{addresses[0][1]}\n")
+        sys.stdout.flush()
+
+    wynd.run(0, listening, host="127.0.0.1", tls=tls)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The pack against both engines, with and without TLS.
+
+On the portable engine the host server shakes hands and frames; where its outcome differs, `HOST`
+says which it is, and a difference that is gone is an error too.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.certificates import Authority
+from tests.conformance.frames import FRAME_CASES, FrameCase
+from tests.conformance.handshakes import HANDSHAKE_CASES, HandshakeCase
+from tests.conformance.hosts import HOST
+from tests.conformance.running import run_frames, run_handshake
+from tests.conformance.wire import Server
+from tests.conftest import require_native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = Path(__file__).with_name("echo_server.py")
+KINDS = ("native", "native, TLS", "portable", "portable, TLS")
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return the engine, and whether TLS is spoken."""
+    kind = str(request.param)
+    if kind.startswith("native"):
+        require_native()
+    return kind
+
+
+@pytest.fixture(scope="module")
+def server(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server process of its own for each kind."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = Authority(folder)
+    authority.issue()
+    engine, _, tls = kind.partition(", ")
+    arguments = [sys.executable, str(PROGRAM), engine, *((str(folder),) if tls else ())]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            yield Server("127.0.0.1", port, tls=authority.client() if tls else None)
+        finally:
+            process.terminate()
+
+
+def wanted(kind: str, group: str, name: str) -> str:
+    return HOST.get((group, name), "") if kind.startswith("portable") else ""
+
+
+@pytest.mark.parametrize("case", HANDSHAKE_CASES, ids=lambda case: f"{case.group}: {case.name}")
+async def test_a_handshake_is_answered_as_it_must_be(
+    kind: str, server: Server, case: HandshakeCase
+) -> None:
+    seen = await run_handshake(server, case)
+    assert seen == wanted(kind, case.group, case.name), case.rule
+
+
+@pytest.mark.parametrize("case", FRAME_CASES, ids=lambda case: f"{case.group}: {case.name}")
+async def test_frames_are_answered_as_they_must_be(
+    kind: str, server: Server, case: FrameCase
+) -> None:
+    seen = await run_frames(server, case)
+    assert seen == wanted(kind, case.group, case.name), case.rule
+
+
+def test_the_pack_is_as_large_as_it_says() -> None:
+    assert len(FRAME_CASES) >= 60
+    assert len([case for case in HANDSHAKE_CASES if case.group != "head"]) >= 30
+    names = [(case.group, case.name) for case in (*FRAME_CASES, *HANDSHAKE_CASES)]
+    assert len(set(names)) == len(names)
+    assert set(HOST) <= set(names)
