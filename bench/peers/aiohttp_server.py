@@ -1,8 +1,9 @@
 # mypy: ignore-errors
 # Its imports live in the environment of the peers, not in this project's.
-"""aiohttp on uvloop: PORT echo|fanout."""
+"""aiohttp on uvloop: PORT echo|fanout; COMPRESS in the environment."""
 
 import asyncio
+import os
 import sys
 
 import uvloop
@@ -14,14 +15,16 @@ clients: set[web.WebSocketResponse] = set()
 
 async def handler(request: web.Request) -> web.WebSocketResponse:
     """Answer one connection."""
-    socket = web.WebSocketResponse(compress=False)
+    socket = web.WebSocketResponse(compress=os.environ.get("COMPRESS") == "1")
     await socket.prepare(request)
     clients.add(socket)
     try:
         async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+            if message.type is WSMsgType.BINARY:
+                await socket.send_bytes(message.data)
+            elif message.type is not WSMsgType.TEXT:
                 continue
-            if mode == "echo":
+            elif mode == "echo":
                 await socket.send_str(message.data)
             else:
                 await asyncio.gather(

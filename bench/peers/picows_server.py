@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # Its imports live in the environment of the peers, not in this project's.
-"""picows: PORT echo|fanout."""
+"""picows: PORT echo|messages|fanout."""
 
 import sys
 
@@ -14,6 +14,9 @@ clients: set[WSTransport] = set()
 class Listener(WSListener):
     """Answers one connection."""
 
+    message_type = WSMsgType.TEXT
+    message = b""
+
     def on_ws_connected(self, transport: WSTransport) -> None:
         clients.add(transport)
 
@@ -24,6 +27,13 @@ class Listener(WSListener):
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code())
             transport.disconnect()
+        elif mode == "messages":  # as "echo", for fragmented messages too
+            if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self.message_type, self.message = frame.msg_type, b""
+            if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+                self.message += frame.get_payload_as_bytes()
+                if frame.fin:
+                    transport.send(self.message_type, self.message)
         elif mode == "echo":
             transport.send(frame.msg_type, frame.get_payload_as_memoryview())
         else:

@@ -9,9 +9,10 @@ const server = new WebSocketServer({
 });
 
 server.on("connection", (socket) => {
-  socket.on("message", (data) => {
+  socket.on("error", () => {}); // ws closes by itself; unheard, the error would end the process
+  socket.on("message", (data, binary) => {
     if (mode === "echo") {
-      socket.send(data, { binary: false });
+      socket.send(data, { binary });
     } else {
       for (const client of server.clients) if (client !== socket) client.send(data, { binary: false });
     }

@@ -1,4 +1,4 @@
-"""The pack against any server that echoes: `python -m tests.conformance HOST:PORT [--path /] [--tls]`.
+"""The pack against any server that echoes: `python -m tests.conformance HOST:PORT`.
 
 Prints what differs, case by case, and a count per group. Cases that stand for limits of this
 project's own are left out unless `--ours` is given. Exit status 1 if anything differs.
@@ -20,15 +20,17 @@ from tests.conformance.wire import Server
 
 async def run(server: Server, *, ours: bool, deflate: bool) -> list[tuple[str, str, str]]:
     """Run all cases one after another; return group, name and what was seen ("" is right)."""
-    found = []
-    for handshake in HANDSHAKE_CASES:
-        if ours or not handshake.is_ours:
-            seen = await run_handshake(server, handshake)
-            found.append((f"handshake: {handshake.group}", handshake.name, seen))
-    for case in FRAME_CASES:
-        if (ours or not case.is_ours) and (deflate or not case.deflate):
-            found.append((f"frames: {case.group}", case.name, await run_frames(server, case)))
-    return found
+    shaken = [
+        (f"handshake: {case.group}", case.name, await run_handshake(server, case, ends=ours))
+        for case in HANDSHAKE_CASES
+        if ours or not case.is_ours
+    ]
+    framed = [
+        (f"frames: {case.group}", case.name, await run_frames(server, case))
+        for case in FRAME_CASES
+        if (ours or not case.is_ours) and (deflate or not case.deflate)
+    ]
+    return shaken + framed
 
 
 def main() -> None:

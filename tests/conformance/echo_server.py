@@ -1,6 +1,7 @@
-"""The server that the pack runs against: `echo_server.py native|portable [FOLDER]`. Writes its port.
+"""The server that the pack runs against: `echo_server.py native|portable [FOLDER|- [PORT]]`.
 
-With a folder it speaks TLS with the certificate there. The native engine compresses if asked to.
+Writes its port. With a folder it speaks TLS with the certificate there. The native engine
+compresses if asked to.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     engine: Any = sys.argv[1]
     tls = None
-    if len(sys.argv) > 2:
+    if sys.argv[2:] and sys.argv[2] != "-":
         folder = Path(sys.argv[2])
         tls = Tls(folder / "server.pem", folder / "server.key")
     wynd = Wynd(engine=engine, compression="shared" if engine == "native" else "off")
@@ -33,7 +34,8 @@ def main() -> None:
         sys.stdout.write(f"{addresses[0][1]}\n")
         sys.stdout.flush()
 
-    wynd.run(0, listening, host="127.0.0.1", tls=tls)
+    port = int(sys.argv[3]) if sys.argv[3:] else 0
+    wynd.run(port, listening, host="127.0.0.1", tls=tls)
 
 
 if __name__ == "__main__":

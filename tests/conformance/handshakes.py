@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.conformance.wire import head
 
-__all__ = ["HANDSHAKE_CASES", "HandshakeCase"]
+__all__ = ["BEHIND", "HANDSHAKE_CASES", "HandshakeCase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ def _case(
 
 
 GOOD = head()
+BEHIND = b"GET /behind HTTP/1.1\r\nHost: conformance.test\r\n\r\n"
 CHAT = b"Sec-WebSocket-Protocol: "
 EXTENSIONS = b"Sec-WebSocket-Extensions: "
 
@@ -163,6 +164,11 @@ HANDSHAKE_CASES: tuple[HandshakeCase, ...] = (
             ("a target that is no path", "RFC 9112 §3.2", GOOD.replace(b"GET / ", b"GET x ")),
             ("a fragment in the target", "RFC 6455 §3", GOOD.replace(b"GET / ", b"GET /#a ")),
         )
+    ),
+    _case(
+        *("behind", "a request behind a refusal, at once", "reliability 3.3", 400),
+        head(drop=b"sec-websocket-key") + BEHIND,
+        is_ours=True,
     ),
     *(
         _case("head", name, "reliability 2", 431, sends, is_ours=True)
