@@ -90,6 +90,7 @@ class Dispatcher:
         self._requests: dict[int, asyncio.Task[Any]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet: asyncio.Future[None] | None = None
+        self._is_cut = False
         self.handler_errors: int = 0
         self.quick_path: QuickPath | None = None
         """Lets a native engine call the handlers of idle connections; it does what is here."""
@@ -498,6 +499,9 @@ class Dispatcher:
             return
         if lane.pull_waiter is not None:
             lane.wake()
+        if self._is_cut:
+            self._cut(lane, False)
+            return
         timeout = self._registry.limits.close_timeout_s
         lane.deadline = self._registry.clock.call_later(timeout, self._cut, lane, False)
 
@@ -520,7 +524,8 @@ class Dispatcher:
             lane.resident.task.cancel()
 
     def cut_all(self) -> None:
-        """Cancel every handler of closed connections now: the drain is over."""
+        """Cancel every handler of closed connections, of those to come too: the drain is over."""
+        self._is_cut = True
         for lane in tuple(self._ending):
             if lane.deadline is not None:
                 lane.deadline.cancel()

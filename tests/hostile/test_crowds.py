@@ -1,0 +1,143 @@
+"""Many peers at once: slow handshakes, floods of connections, members that do not read."""
+
+from __future__ import annotations
+
+import select
+import socket
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.measure import raise_descriptor_limit
+from tests.conformance.wire import TEXT, Frame, frame, head
+from tests.conftest import NATIVE_IS_BUILT
+from tests.hostile.attacking import KIB, MIB, Attacker, Victim, attacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = [
+    pytest.mark.skipif(not NATIVE_IS_BUILT, reason="the native module is not built"),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc of the server"),
+    pytest.mark.timeout(120),
+]
+
+DRIP_S = 0.1
+WATCHED_S = 1.0  # the time in which CPU is counted
+
+
+def served(victim: Victim) -> float:
+    """Connect and have a text answered; return the seconds that took."""
+    began = time.monotonic()
+    victim.is_well()
+    return time.monotonic() - began
+
+
+def outlast(victim: Victim, count: int) -> tuple[float, list[float]]:
+    """Open `count` handshakes that never end; return when the last was cut, and others' waits."""
+    poll = select.poll()
+    peers: dict[int, Attacker] = {}
+    drips: list[Attacker] = []
+    began = time.monotonic()
+    for number in range(count):
+        peer = victim.visitor()
+        peers[peer.sock.fileno()] = peer
+        poll.register(peer.sock, select.POLLIN | select.POLLHUP)
+        if number % 3 == 1:
+            peer.send(head()[:40])
+        elif number % 3 == 2:
+            drips.append(peer)
+    opened_s, waits, at = time.monotonic() - began, [], 0
+    while peers:
+        waits.append(served(victim))
+        for fd, _ in poll.poll(DRIP_S * 1000):
+            poll.unregister(fd)
+            peers.pop(fd).sock.close()
+        at += 1
+        for peer in drips:
+            if peer.sock.fileno() in peers:
+                peer.send(head()[at : at + 1])
+    return time.monotonic() - began - opened_s, waits
+
+
+def test_handshakes_that_never_end_are_cut_and_delay_nobody() -> None:
+    with attacked(limits={"handshake_timeout_s": 1.0}) as victim:
+        lasted, waits = outlast(victim, 300)
+    assert lasted <= 3.0
+    assert len(waits) > 3
+    assert max(waits) <= 1.0
+
+
+@pytest.mark.nightly
+def test_five_thousand_handshakes_that_never_end(
+    record_property: Callable[[str, object], None],
+) -> None:
+    raise_descriptor_limit()
+    with attacked() as victim:
+        lasted, waits = outlast(victim, 5000)
+    p99 = statistics.quantiles(waits, n=100)[98]
+    record_property("cut after, s", round(lasted, 2))
+    record_property("p99 of a good client, ms", round(1000 * p99, 1))
+    assert lasted <= 5.0 + 1.0  # and the time of the last poll
+    assert p99 <= 0.1
+
+
+def test_without_descriptors_the_listener_rests_and_the_open_ones_are_served(
+    record_property: Callable[[str, object], None],
+) -> None:
+    flood = 400
+    with attacked(descriptors=256, limits={"descriptors_reserved": 64}) as victim:
+        with victim.attacker() as friend:
+            crowd = [victim.visitor() for _ in range(flood)]
+            friend.send(frame(TEXT, b"still there?"))
+            assert friend.frame() == Frame(TEXT, b"still there?")
+            before = victim.cpu_s()
+            time.sleep(WATCHED_S)
+            share = (victim.cpu_s() - before) / WATCHED_S
+            friend.send(frame(TEXT, b"still there?"))
+            assert friend.frame() == Frame(TEXT, b"still there?")
+            for peer in crowd:
+                peer.sock.close()
+        record_property("share of a core", round(share, 4))
+        assert share <= 0.05
+        victim.recovers()
+
+
+def test_beyond_the_cap_connections_get_503() -> None:
+    with attacked(limits={"connections_max": 10}) as victim:
+        friends = [victim.attacker() for _ in range(10)]
+        with victim.visitor() as visitor:
+            visitor.send(head())
+            assert visitor.status() == 503
+        friends.pop().sock.close()
+        victim.recovers()
+        for friend in friends:
+            friend.sock.close()
+
+
+def test_a_member_that_does_not_read_is_put_out_and_the_others_miss_nothing(
+    record_property: Callable[[str, object], None],
+) -> None:
+    text = b"t" * 4 * KIB
+    with attacked() as victim:
+        members = [victim.attacker() for _ in range(5)]
+        for member in members:
+            member.send(frame(TEXT, b"/enter"))
+            assert member.frame() == Frame(TEXT, b"entered")
+        slow, speaker, *readers = members
+        slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)  # little fits there
+        with victim.peak() as grown:
+            for number in range(2000):  # 8 MiB, beyond the outbox and the kernel's buffers
+                said = b"%d %b" % (number, text)
+                speaker.send(frame(TEXT, b"/tell " + said))
+                for reader in readers:
+                    assert reader.frame() == Frame(TEXT, said)
+        record_property("grown, KiB", grown[0] // KIB)
+        assert grown[0] <= 2 * MIB
+        assert slow.close_code() in (1013, None)
+        victim.is_well()
+        for member in members:
+            member.sock.close()
