@@ -7,6 +7,7 @@ parts. The spread follows the size: thousands of clients get up to `spread` seco
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from wynd.engines.base import Engine
 
 __all__ = ["StopSignals", "close_all", "retry_bounds"]
+
+log: logging.Logger = logging.getLogger("wynd")
 
 CLOSES_PER_SECOND = 1000  # a drain spreads its close frames, but two clients need no five seconds
 RETRY_AFTER_S = (1.0, 10.0)  # the spread of reconnects after a restart, unless `stop` says other
@@ -102,3 +105,10 @@ class StopSignals:
 
     def _begin(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._stop())
+        self._task.add_done_callback(_report)
+
+
+def _report(task: asyncio.Task[Any]) -> None:
+    """Log why a stop failed; unheard, the server would go on as if nobody had asked."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the stop failed", exc_info=task.exception())

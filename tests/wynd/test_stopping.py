@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import signal
 
 import pytest
 
 from tests.wynd.recording import RecordingEngine
-from wynd.stopping import close_all, retry_bounds
+from wynd.stopping import StopSignals, close_all, retry_bounds
 
 
 def test_retry_after_is_drawn_by_default_on_a_restart_only() -> None:
@@ -45,3 +46,19 @@ async def test_two_clients_need_no_spread_and_nobody_no_time() -> None:
         (1, 1001, "Server is stopping."),
         (2, 1001, "Server is stopping."),
     ]
+
+
+async def test_a_stop_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    failed = asyncio.Event()
+
+    async def stop() -> None:
+        failed.set()
+        raise RuntimeError("of the stop")
+
+    with StopSignals(stop, lambda: None) as signals:
+        signals.attach(asyncio.get_running_loop())
+        signal.raise_signal(signal.SIGTERM)
+        await failed.wait()
+        await asyncio.sleep(0)  # the task's end is told
+    assert [record.getMessage() for record in caplog.records] == ["the stop failed"]
+    assert "of the stop" in caplog.text
