@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from wynd import BinaryMessage, ConnectionHandle, TextMessage, Tls, Wynd
+from wynd import BinaryMessage, ConnectionHandle, Limits, TextMessage, Tls, Wynd
 
 
 def main() -> None:
@@ -20,7 +20,9 @@ def main() -> None:
     if sys.argv[2:] and sys.argv[2] != "-":
         folder = Path(sys.argv[2])
         tls = Tls(folder / "server.pem", folder / "server.key")
-    wynd = Wynd(engine=engine, compression="shared" if engine == "native" else "off")
+    limits = Limits(ping_interval_s=None)  # the first ping comes at random, also amid a case
+    compression: Any = "shared" if engine == "native" else "off"
+    wynd = Wynd(engine=engine, compression=compression, limits=limits)
 
     @wynd.on_text
     async def text(message: TextMessage, handle: ConnectionHandle) -> None:

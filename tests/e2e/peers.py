@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wynd import Wynd
 
+KEEPALIVE = (9, b"")  # a ping of the server; the first one comes at random
 HANDSHAKE = (
     "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -73,7 +74,7 @@ class RawPeer:
         return await self._loop.sock_recv(self.sock, 65536)
 
     async def read_frame(self) -> tuple[int, bytes]:
-        """Return opcode and payload of the next frame."""
+        """Return opcode and payload of the next frame; keepalive pings are passed over."""
         while True:
             if len(self._rest) >= 2:
                 size, start = self._rest[1] & 127, 2
@@ -82,6 +83,8 @@ class RawPeer:
                 if len(self._rest) >= start + size and not (size == 126 and start == 2):
                     opcode, payload = self._rest[0] & 15, self._rest[start : start + size]
                     self._rest = self._rest[start + size :]
+                    if (opcode, payload) == KEEPALIVE:
+                        continue
                     return opcode, payload
             data = await self.receive()
             if not data:

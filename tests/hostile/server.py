@@ -1,8 +1,9 @@
 """The server under attack: `server.py OPTIONS`. Prints its port; echoes texts and bytes.
 
 OPTIONS is a JSON object: "limits" (fields of `Limits`), "compression", "descriptors" (the process's
-limit), "engine". Texts that are commands: "/joins N" joins N rooms and answers with the number it
-is in; "/enter" joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends.
+limit), "engine". There is no keepalive unless "limits" has one: its first ping comes at random.
+Texts that are commands: "/joins N" joins N rooms and answers with the number it is in; "/enter"
+joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["descriptors"],) * 2)
     wynd = Wynd(
         engine=options.get("engine", "native"),
-        limits=Limits(**options.get("limits", {})),
+        limits=Limits(**{"ping_interval_s": None, **options.get("limits", {})}),
         compression=options.get("compression", "off"),
     )
 

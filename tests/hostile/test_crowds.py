@@ -7,6 +7,7 @@ import socket
 import statistics
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,25 +43,26 @@ def outlast(victim: Victim, count: int) -> tuple[float, list[float]]:
     peers: dict[int, Attacker] = {}
     drips: list[Attacker] = []
     began = time.monotonic()
-    for number in range(count):
-        peer = victim.visitor()
-        peers[peer.sock.fileno()] = peer
-        poll.register(peer.sock, select.POLLIN | select.POLLHUP)
-        if number % 3 == 1:
-            peer.send(head()[:40])
-        elif number % 3 == 2:
-            drips.append(peer)
-    opened_s, waits, at = time.monotonic() - began, [], 0
-    while peers:
-        waits.append(served(victim))
-        for fd, _ in poll.poll(DRIP_S * 1000):
-            poll.unregister(fd)
-            peers.pop(fd).sock.close()
-        at += 1
-        for peer in drips:
-            if peer.sock.fileno() in peers:
-                peer.send(head()[at : at + 1])
-    return time.monotonic() - began - opened_s, waits
+    with ExitStack() as stack:
+        for number in range(count):
+            peer = stack.enter_context(victim.visitor())
+            peers[peer.sock.fileno()] = peer
+            poll.register(peer.sock, select.POLLIN | select.POLLHUP)
+            if number % 3 == 1:
+                peer.send(head()[:40])
+            elif number % 3 == 2:
+                drips.append(peer)
+        opened_s, waits, at = time.monotonic() - began, [], 0
+        while peers:
+            waits.append(served(victim))
+            for fd, _ in poll.poll(DRIP_S * 1000):
+                poll.unregister(fd)
+                peers.pop(fd).sock.close()
+            at += 1
+            for peer in drips:
+                if peer.sock.fileno() in peers:
+                    peer.send(head()[at : at + 1])
+        return time.monotonic() - began - opened_s, waits
 
 
 def test_handshakes_that_never_end_are_cut_and_delay_nobody() -> None:
@@ -90,8 +92,10 @@ def test_without_descriptors_the_listener_rests_and_the_open_ones_are_served(
 ) -> None:
     flood = 400
     with attacked(descriptors=256, limits={"descriptors_reserved": 64}) as victim:
-        with victim.attacker() as friend:
-            crowd = [victim.visitor() for _ in range(flood)]
+        with ExitStack() as stack:
+            friend = stack.enter_context(victim.attacker())
+            for _ in range(flood):
+                stack.enter_context(victim.visitor())
             friend.send(frame(TEXT, b"still there?"))
             assert friend.frame() == Frame(TEXT, b"still there?")
             before = victim.cpu_s()
@@ -99,31 +103,27 @@ def test_without_descriptors_the_listener_rests_and_the_open_ones_are_served(
             share = (victim.cpu_s() - before) / WATCHED_S
             friend.send(frame(TEXT, b"still there?"))
             assert friend.frame() == Frame(TEXT, b"still there?")
-            for peer in crowd:
-                peer.sock.close()
         record_property("share of a core", round(share, 4))
         assert share <= 0.05
         victim.recovers()
 
 
 def test_beyond_the_cap_connections_get_503() -> None:
-    with attacked(limits={"connections_max": 10}) as victim:
-        friends = [victim.attacker() for _ in range(10)]
+    with attacked(limits={"connections_max": 10}) as victim, ExitStack() as stack:
+        friends = [stack.enter_context(victim.attacker()) for _ in range(10)]
         with victim.visitor() as visitor:
             visitor.send(head())
             assert visitor.status() == 503
         friends.pop().sock.close()
         victim.recovers()
-        for friend in friends:
-            friend.sock.close()
 
 
 def test_a_member_that_does_not_read_is_put_out_and_the_others_miss_nothing(
     record_property: Callable[[str, object], None],
 ) -> None:
     text = b"t" * 4 * KIB
-    with attacked() as victim:
-        members = [victim.attacker() for _ in range(5)]
+    with attacked() as victim, ExitStack() as stack:
+        members = [stack.enter_context(victim.attacker()) for _ in range(5)]
         for member in members:
             member.send(frame(TEXT, b"/enter"))
             assert member.frame() == Frame(TEXT, b"entered")
@@ -139,5 +139,3 @@ def test_a_member_that_does_not_read_is_put_out_and_the_others_miss_nothing(
         assert grown[0] <= 2 * MIB
         assert slow.close_code() in (1013, None)
         victim.is_well()
-        for member in members:
-            member.sock.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,8 +207,14 @@ async def serving(
     subprotocols: tuple[str, ...] = (),
     clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[Serving]:
-    """Run an engine on the test's loop."""
-    engine = NativeEngine(limits or Limits(), Origins.parse(origins), subprotocols, clock=clock)
+    """Run an engine on the test's loop; on the real clock it sends no keepalive.
+
+    Its first ping comes at random, also between what a test waits for.
+    """
+    limits = limits or Limits()
+    if clock is None:
+        limits = replace(limits, ping_interval_s=None)
+    engine = NativeEngine(limits, Origins.parse(origins), subprotocols, clock=clock)
     served = Serving(engine, RecordingSink())
     engine.start(asyncio.get_running_loop(), served.sink)
     try:
