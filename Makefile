@@ -31,6 +31,7 @@ build: setup ## the same as setup: rebuilds the native engine when the crates ch
 fix: setup ## format, apply safe lint fixes, renew generated files
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python tools/limits_page.py
 	$(if $(HAS_CARGO),cargo fmt --all)
 	$(if $(HAS_CARGO),$(BIN)/python tools/licences.py)
 

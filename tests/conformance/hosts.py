@@ -1,4 +1,4 @@
-"""Where the portable engine's outcome is the host server's: uvicorn's, on httptools and wsproto.
+"""Where the portable engine's outcome is the host server's: uvicorn's, on h11 and wsproto.
 
 Group and name of a case → what is seen instead of the right outcome.
 """

@@ -149,7 +149,14 @@ impl<N: Network> Shard<N> {
     /// above that is taken only into an empty outbox.
     #[cold]
     pub(crate) fn makes_room(&mut self, id: ConnId, size: usize, batch: &mut EventBatch) -> bool {
-        self.flush_one(id, batch);
+        // Flushing an empty outbox would tell who waits for it that it has drained.
+        if self
+            .conns
+            .get(id)
+            .is_some_and(|conn| !conn.outbox.is_empty())
+        {
+            self.flush_one(id, batch);
+        }
         self.conns.get(id).is_some_and(|conn| {
             let bytes = conn.outbox.bytes();
             conn.takes_messages() && (bytes + size <= self.config.outbox_bytes_hard || bytes == 0)
@@ -247,6 +254,7 @@ impl<N: Network> Shard<N> {
         if let Some(conn) = self.conns.get_mut(id) {
             if matches!(conn.phase, Phase::Open | Phase::Http) {
                 conn.flags.set(Flags::PAUSED);
+                self.account(id);
             }
         }
     }
@@ -262,6 +270,7 @@ impl<N: Network> Shard<N> {
         if conn.flags.has(Flags::ENDING) {
             self.endings.push(id);
         }
+        self.account(id);
         self.resume_input(id);
     }
 }

@@ -24,6 +24,9 @@ pub(crate) const ABNORMAL: u16 = 1006;
 const NO_STATUS: u16 = 1005;
 const TRY_AGAIN_LATER: u16 = 1013;
 
+/// As long as the `Retry-After` of upgrades that are refused for the same reason.
+const BUSY: &str = "Server is busy. retry_after=5";
+
 impl<N: Network> Shard<N> {
     /// Notes an ending; reading stops, and `finish_endings` does the rest.
     pub(crate) fn begin_ending(&mut self, id: ConnId, ending: Ending) {
@@ -331,7 +334,7 @@ impl<N: Network> Shard<N> {
             {
                 self.remove(id, batch);
             }
-            self.close_slow(id, TRY_AGAIN_LATER, "Server is busy.", batch);
+            self.close_slow(id, TRY_AGAIN_LATER, BUSY, batch);
             excess = excess.saturating_sub(holds);
         }
     }

@@ -187,6 +187,8 @@ pub(crate) struct Conn<S> {
     pub(crate) listener: ListenerId,
     /// Where the list of open connections has it.
     pub(crate) lobby: u32,
+    /// Bytes of the messages of its latest batch: what waits for a handler while it is paused.
+    told: u32,
     pub(crate) protocol: Protocol,
     pub(crate) outbox: Outbox,
     /// Bytes of the outbox that `buffered` counts.
@@ -215,6 +217,7 @@ impl<S> Conn<S> {
             socket,
             listener,
             lobby: 0,
+            told: 0,
             protocol: Protocol::new(Role::Server),
             outbox: Outbox::default(),
             reflected: 0,
@@ -282,10 +285,24 @@ impl<S> Conn<S> {
             .is_some_and(|rare| rare.pending_at < rare.pending.len())
     }
 
+    /// Notes the size of a message that was put into the batch.
+    #[inline]
+    pub(crate) fn note_told(&mut self, bytes: usize, is_first_of_batch: bool) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let before = if is_first_of_batch { 0 } else { self.told };
+        self.told = before.saturating_add(bytes);
+    }
+
     /// Bytes of the process's memory that this connection holds, shared frames aside.
+    ///
+    /// Whoever takes the messages of a batch pauses the connection with the first that has to wait,
+    /// and resumes it when none does; in between no other is told. So the batch bounds what waits.
     #[inline]
     pub(crate) fn holds(&self) -> usize {
         let mut bytes = self.protocol.buffered();
+        if self.flags.has(Flags::PAUSED) {
+            bytes += usize::try_from(self.told).unwrap_or(usize::MAX);
+        }
         if !self.outbox.is_empty() {
             bytes += self.outbox.own_bytes();
         }

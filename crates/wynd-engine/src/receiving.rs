@@ -297,6 +297,7 @@ impl<N: Network> Shard<N> {
             match decoded.event {
                 None => {}
                 Some(Event::Message(kind, payload)) => {
+                    let is_first = allowance.messages == self.config.inbound_messages_max;
                     allowance.messages -= 1;
                     if conn.phase != Phase::Open {
                         continue; // no message follows our close frame
@@ -308,6 +309,7 @@ impl<N: Network> Shard<N> {
                     }
                     let span = keep_payload(batch, payload, base);
                     allowance.bytes = allowance.bytes.saturating_sub(span.len());
+                    conn.note_told(span.len(), is_first);
                     self.counts.messages_received += 1;
                     batch.push_message(id, kind == MessageKind::Text, span);
                 }

@@ -109,6 +109,22 @@ fn test_direct_sends_above_the_hard_limit_close_with_1013() {
 }
 
 #[test]
+fn test_the_hard_limit_itself_is_no_excess() {
+    let mut harness = Harness::opened_shard(small());
+    let peer = open_stuck(&mut harness, "room");
+    for _ in 0..10 {
+        harness.send_bytes(peer.id, 98);
+    }
+    harness.flush();
+    assert_eq!(harness.buffered[&peer.id].bytes(), 1000);
+    assert_eq!(harness.settle(), [], "nothing has drained");
+    harness.send_bytes(peer.id, 0); // an empty message: two bytes of header
+    harness.flush();
+    let closing = Told::Closing(peer.id, Some(1013), None);
+    assert_eq!(harness.settle().first(), Some(&closing));
+}
+
+#[test]
 fn test_a_message_above_the_hard_limit_is_taken_only_into_an_empty_outbox() {
     let mut harness = Harness::opened_shard(small());
     let mut peer = harness.open();
@@ -493,6 +509,36 @@ fn test_the_process_bound_closes_the_largest_holders_and_refuses_upgrades() {
         .network
         .take_output(newcomer)
         .starts_with(b"HTTP/1.1 503"));
+}
+
+#[test]
+fn test_messages_that_wait_for_handlers_count_for_the_process() {
+    let mut harness = Harness::opened_shard(Config {
+        process_bytes_max: 250_000,
+        ..quiet()
+    });
+    let mut peers: Vec<_> = (0..3).map(|_| harness.open()).collect();
+    let mut told = Vec::new();
+    for (peer, size) in peers.iter_mut().zip([90_000, 110_000, 60_000]) {
+        let id = peer.id;
+        assert!(harness.meter.bytes() <= 200_000);
+        peer.write_message(&harness, MessageKind::Binary, &vec![0; size / 2]);
+        peer.write_message(&harness, MessageKind::Binary, &vec![0; size / 2]);
+        told.extend(harness.turn_with(|_, commands| commands.push_pause(id)));
+    }
+    told.extend(harness.settle());
+    let closing = Told::Closing(peers[1].id, Some(1013), None);
+    assert_eq!(told.get(6..), Some(&[closing][..]), "the largest holder");
+    assert_eq!(harness.meter.bytes(), 150_000);
+    for peer in &peers {
+        harness.commands.push_resume(peer.id);
+    }
+    harness.flush();
+    assert_eq!(harness.meter.bytes(), 0, "handled, and held no more");
+    assert_eq!(
+        harness.shard.statistics().limits_hit,
+        [("process_bytes_max", 1)]
+    );
 }
 
 #[test]

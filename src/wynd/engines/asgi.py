@@ -50,13 +50,15 @@ _OPEN_LIMITS = (
     "connections_max=None",
     "and, unless listen() runs it: head_bytes_max, ping_interval_s, ping_timeout_s",
 )
+# The same sentences as the native engine's, in crates/wynd-protocol/src/response.rs.
 _BODIES = {
-    403: "Forbidden.\n",
+    403: "This Origin is not allowed.\n",
     426: "This address speaks WebSocket only.\n",
-    429: "Too many connections.\n",
+    429: "Too many connections from this address.\n",
     500: "Internal error.\n",
-    503: "Server is busy.\n",
+    503: "The server is busy.\n",
 }
+_TOO_LATE = "The server did not answer in time.\n"
 
 
 class PortableEngine(PeerEngine):
@@ -190,7 +192,7 @@ class PortableEngine(PeerEngine):
             except TimeoutError:
                 self._hits["handshake_timeout_s"] += 1
                 self._sink.handshake_lost(key)
-                answer = _refusal(503)
+                answer = _refusal(503, _TOO_LATE)
         response = answer if isinstance(answer, Response) else _refusal(426)
         await self._respond_http(scope, send, response, "http.response")
 
@@ -254,7 +256,7 @@ class PortableEngine(PeerEngine):
             if peer.state is State.REQUESTED and not self._stopped:
                 self._hits["handshake_timeout_s"] += 1
                 self._sink.handshake_lost(peer.key)
-                await self._deny(scope, send, _refusal(503))
+                await self._deny(scope, send, _refusal(503, _TOO_LATE))
         except OSError:  # ASGI: the host's `send` says so that the peer is gone
             log.debug("connection key %d: lost in the handshake", peer.key)
         finally:
@@ -357,13 +359,13 @@ def _close_of(event: Event, sent: int | None) -> tuple[int, str]:
     return int(code), reason
 
 
-def _refusal(status: int) -> Response:
+def _refusal(status: int, body: str = "") -> Response:
     headers = {}
     if status in (429, 503):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     elif status == 426:
         headers["Upgrade"] = "websocket"
-    return Response(_BODIES[status], status, headers)
+    return Response(body or _BODIES[status], status, headers)
 
 
 async def _event(receive: Receive) -> Event:

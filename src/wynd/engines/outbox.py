@@ -88,7 +88,7 @@ class Ledger:
         self.outbox_bytes: int = 0
         """Unsent bytes, a shared frame counted for each outbox."""
         self.held_bytes: int = 0
-        """Memory held for them, a shared frame counted once."""
+        """Memory held for them, a shared frame counted once, and for inbound queues."""
         self.dropped: Counter[str] = Counter()
         """Policy name → messages dropped."""
         self.limit_hits: int = 0

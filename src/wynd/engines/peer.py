@@ -62,6 +62,7 @@ class Peer:
         "sending_since",
         "sent",
         "state",
+        "told_bytes",
         "writer",
         "writer_waits",
     )
@@ -85,6 +86,8 @@ class Peer:
         self.rate: TokenBucket | None = None
         self.inbox: deque[str | bytes] | None = None
         self.inbox_bytes: int = 0
+        self.told_bytes: int = 0
+        """Of the latest message that was told: while it is paused, that one waits outside."""
         self.paused: bool = False
         self.scheduled: bool = False
         """A callback that delivers is due."""

@@ -45,6 +45,10 @@ RETRY_AFTER_S = 5  # who is refused comes back after a burst of connects is over
 _DIRECT = Policy.close(1013, TOO_SLOW)
 
 
+def _held_by(peer: Peer) -> int:
+    return peer.outbox.bytes + peer.inbox_bytes + (peer.told_bytes if peer.paused else 0)
+
+
 class PeerEngine(Engine):
     """The half of the portable engine that starts when a connection is open."""
 
@@ -114,7 +118,10 @@ class PeerEngine(Engine):
             peer.inbox = deque()
         peer.inbox.append(message)
         peer.inbox_bytes += size
+        self._ledger.held_bytes += size
         self._schedule(peer)
+        if self._ledger.held_bytes > self.limits.process_bytes_max:
+            self._relieve()
 
     def _fail(self, peer: Peer, code: int, limit: str) -> None:
         """Close once what came before was handled, at the latest after the close time."""
@@ -136,7 +143,11 @@ class PeerEngine(Engine):
         try:
             while inbox and (not peer.paused or peer.ended is not None):
                 message = inbox.popleft()
-                peer.inbox_bytes -= byte_length(message)
+                size = byte_length(message)
+                peer.inbox_bytes -= size
+                self._ledger.held_bytes -= size
+                if not peer.paused:
+                    peer.told_bytes = size
                 self._sink.received(peer.key, message)
         finally:  # also if a handler raised KeyboardInterrupt: the rest goes on next time
             if inbox:
@@ -152,15 +163,24 @@ class PeerEngine(Engine):
     def pause_reading(self, key: int) -> None:
         """See `Engine.pause_reading`."""
         peer = self._peers.get(key)
-        if peer is not None:
+        if peer is not None and not peer.paused:
             peer.paused = True
+            if peer.state is State.GONE:
+                peer.told_bytes = 0
+            self._ledger.held_bytes += peer.told_bytes
 
     def resume_reading(self, key: int) -> None:
         """See `Engine.resume_reading`."""
         peer = self._peers.get(key)
         if peer is not None and peer.paused:
             peer.paused = False
+            self._forget_told(peer)
             self._schedule(peer)
+
+    def _forget_told(self, peer: Peer) -> None:
+        """Count what the library took no more: it handles it, or the connection goes."""
+        self._ledger.held_bytes -= peer.told_bytes
+        peer.told_bytes = 0
 
     # Sending
 
@@ -224,15 +244,27 @@ class PeerEngine(Engine):
         return unsent if peer.close is None else -1
 
     def _relieve(self) -> None:
-        """Close the largest holders until the process's memory is under its limit."""
+        """Close the largest holders until the process's memory is under its limit.
+
+        What they sent and nobody handled yet is dropped with the rest: it is what they hold.
+        """
         reason = f"{sentence_of(1013)} retry_after={RETRY_AFTER_S}"
         policy = Policy.close(1013, reason)
         while self._ledger.held_bytes > self.limits.process_bytes_max:
             holders = [peer for peer in self._peers.values() if peer.state is State.OPEN]
-            largest = max(holders, key=lambda peer: peer.outbox.bytes, default=None)
-            if largest is None or largest.outbox.bytes == 0:
+            largest = max(holders, key=_held_by, default=None)
+            if largest is None or _held_by(largest) == 0:
                 return
+            self._drop_inbox(largest)
             self._overflow(largest, policy, "process_bytes_max")
+
+    def _drop_inbox(self, peer: Peer) -> None:
+        if peer.inbox:
+            peer.inbox.clear()
+            self._ledger.held_bytes -= peer.inbox_bytes
+            peer.inbox_bytes = 0
+        if peer.paused:
+            self._forget_told(peer)
 
     def publish(
         self,
@@ -423,6 +455,8 @@ class PeerEngine(Engine):
             return
         was_open = peer.state is not State.REQUESTED
         peer.state = State.GONE
+        if peer.paused:
+            self._forget_told(peer)
         self._part(peer)
         self._admission.leave(peer.request.client)
         peer.outbox.clear()

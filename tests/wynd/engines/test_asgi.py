@@ -55,10 +55,10 @@ class TestHandshake:
         if offers_denial:
             start, body = host.sent
             assert (start["type"], start["status"]) == ("websocket.http.response.start", 403)
-            assert dict(start["headers"])[b"content-length"] == b"11"
+            assert dict(start["headers"])[b"content-length"] == b"28"
             assert body == {
                 "type": "websocket.http.response.body",
-                "body": b"Forbidden.\n",
+                "body": b"This Origin is not allowed.\n",
                 "more_body": False,
             }
         else:  # the host answers 403 itself

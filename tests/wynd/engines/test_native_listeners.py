@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import NATIVE_IS_BUILT
+from wynd.limits import Limits
 
 if TYPE_CHECKING or NATIVE_IS_BUILT:
-    from tests.wynd.engines.native_kit import open_descriptors, serving
+    from tests.wynd.engines.native_kit import Peer, open_descriptors, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,3 +132,25 @@ async def test_processes_may_share_a_port() -> None:
     async with serving() as served:
         ((host, port),) = await served.listen(1, port=0, host="127.0.0.1", reuse_port=True)
         assert await served.listen(2, port=port, host=host, reuse_port=True) == ((host, port),)
+
+
+async def test_connections_of_one_address_are_bounded_by_429() -> None:
+    async with serving(Limits(connections_per_address_max=2)) as served:
+        (address,) = await served.listen(port=0, host="127.0.0.1", proxies=("127.0.0.1",))
+
+        async def ask_as(client: str) -> Peer:
+            peer = await served.connect(address)
+            peer.sock.send(f"PROXY TCP4 {client} 192.0.2.99 40000 443\r\n".encode())
+            peer.ask()
+            await peer.wait(lambda: b"\r\n\r\n" in peer.head)
+            return peer
+
+        peers = [await ask_as("192.0.2.1") for _ in range(3)]
+        statuses = [peer.head.split()[1] for peer in peers]
+        assert statuses == [b"101", b"101", b"429"]
+        await peers[2].ended()
+        assert b"\r\nRetry-After: 5\r\n" in peers[2].head
+        assert peers[2].head.endswith(b"Too many connections from this address.\n")
+        assert (await ask_as("192.0.2.2")).head.split()[1] == b"101"
+        counted = served.engine.statistics()
+        assert counted.limits_hit == {"connections_per_address_max": 1}

@@ -55,6 +55,30 @@ class TestReceiving:
         await settle()
         assert len(sink.named("closed")) == 1
 
+    async def test_inbound_queues_count_for_the_process(self) -> None:
+        engine, sink = started(Limits(process_bytes_max=1010))
+        sink.on_received = lambda key, message: engine.pause_reading(key)
+        small, large = await MemoryHost(engine).open(), await MemoryHost(engine).open()
+        small.put_text("first", "x" * 400)  # the first is told, the other waits
+        large.put_text("first", "x" * 600)
+        await settle(50)
+        assert not sink.named("closing")
+        assert engine.statistics().limits_hit == {}
+        small.put_text("x" * 20)
+        await until(lambda: sink.named("closing"))
+        closing = [call[1] for call in sink.named("closing")]
+        assert closing == [1013]
+        assert large.sent[-1]["code"] == 1013
+        assert large.sent[-1]["reason"] == "Server is busy. retry_after=5"
+        assert engine.statistics().limits_hit == {"process_bytes_max": 1}
+        assert small.sent == []
+        for host in (small, large):
+            host.disconnect()
+            await host.finish()
+        assert [call[1] for call in sink.named("received") if len(call[1]) == 600] == []
+        await until(lambda: len(sink.named("closed")) == 2)
+        assert engine._ledger.held_bytes == 0
+
     async def test_what_came_before_the_end_is_delivered_before_closed(self) -> None:
         engine, sink = started()
         sink.on_received = lambda key, message: engine.pause_reading(key)
