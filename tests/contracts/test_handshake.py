@@ -243,44 +243,6 @@ async def test_each_listener_may_have_its_own_on_request(engine: EngineName) -> 
             assert await status_of(address[1]) == 101
 
 
-ORIGINS = [
-    ("same-host", "http://{host}", 101),
-    ("same-host", "HTTP://{host}", 101),
-    ("same-host", None, 101),
-    ("same-host", "https://{host}", 101),
-    ("same-host", "http://127.0.0.1", 403),
-    ("same-host", "null", 403),
-    ("same-host", "http://evil.example", 403),
-    ("same-host", "http://{host}.evil.example", 403),
-    ("same-host", "http://{host}@evil.example", 403),
-    ("same-host", "http://{host}/", 403),
-    ("*", "http://evil.example", 101),
-    ("*", "null", 101),
-    (["https://*.example.org"], "https://a.example.org", 101),
-    (["https://*.example.org"], "https://example.org", 403),
-    (["https://*.example.org"], "https://evilexample.org", 403),
-    (["https://*.example.org"], "http://a.example.org", 403),
-    (["https://example.org:8443"], "https://example.org:8443", 101),
-    (["https://example.org:8443"], "https://example.org", 403),
-    (["https://example.org"], "https://example.org:443", 101),
-    (["https://example.org"], "http://{host}", 403),
-]
-
-
-@pytest.mark.parametrize(("rule", "origin", "status"), ORIGINS)
-async def test_the_origin_is_judged_before_the_upgrade(
-    engine: EngineName, rule: Any, origin: str | None, status: int
-) -> None:
-    opened = Log()
-    wynd = Wynd(engine=engine, origins=rule)
-    wynd.on_open(opened.append)
-    async with serving(wynd) as port:
-        sent = origin.format(host=f"127.0.0.1:{port}") if origin is not None else None
-        assert await status_of(port, origin=sent) == status
-        assert wynd.statistics().handshakes_refused == ({} if status == 101 else {403: 1})
-    assert len(opened) == (status == 101)
-
-
 async def test_middleware_runs_in_order_around_the_handlers(engine: EngineName) -> None:
     seen = Log()
     wynd = Wynd(engine=engine)

@@ -267,7 +267,8 @@ class PortableEngine(PeerEngine):
         """Return the status an upgrade is refused with before anybody is asked."""
         if self._stopped:
             return 503
-        if not self.origins.allows(request.origin, request.host, request.secure):
+        is_one = len(request.headers.getlist("origin")) <= 1  # RFC 6454 §7.3: not more than one
+        if not is_one or not self.origins.allows(request.origin, request.host, request.secure):
             return 403
         held = self._ledger.held_bytes
         return self._admission.judge(request.client, held, self._loop.time())
