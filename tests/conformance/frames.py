@@ -81,6 +81,7 @@ FIRST = frame(TEXT, b"first")
 ECHOED = text(b"first")
 RSV1 = 4
 BOMB = deflated(bytes(64 * MESSAGE_BYTES_MAX), level=9)
+LAST_BLOCK = deflated(b"first", flush=zlib.Z_FINISH)
 
 FRAME_CASES: tuple[FrameCase, ...] = (
     *(
@@ -295,7 +296,8 @@ FRAME_CASES: tuple[FrameCase, ...] = (
             ("an empty message", b"\x00", b""),
             ("several blocks", _blocks(b"fi", b"rst"), b"first"),
             ("stored blocks", deflated(b"first", level=0), b"first"),
-            ("a last block", deflated(b"first", flush=zlib.Z_FINISH) + b"\x00", b"first"),
+            ("a last block", LAST_BLOCK + b"\x00", b"first"),
+            ("10,000 empty blocks", b"\x00\x00\x00\xff\xff" * 10_000 + b"\x00", b""),
         )
     ),
     FrameCase(
@@ -322,6 +324,17 @@ FRAME_CASES: tuple[FrameCase, ...] = (
         FrameCase("deflate", name, rule, sends, (closed(code),), deflate=True)
         for name, rule, sends, code in (
             ("garbage", "RFC 7692 §7.2.2", frame(TEXT, b"\xff" * 20, rsv=RSV1), 1007),
+            *(
+                (name, "RFC 1951 §3.2", frame(BINARY, data, rsv=RSV1), 1007)
+                for name, data in (
+                    ("a block of the reserved type", b"\x07"),
+                    ("a distance before the beginning", b"\x02\x02\x00"),
+                    ("a stored block whose lengths disagree", b"\x00\x05\x00\x00\x00hello"),
+                    ("a stored block that is cut off", b"\x00\x64\x00\x9b\xffabc"),
+                    ("a last block, then garbage", LAST_BLOCK + b"\x07\xff"),
+                )
+            ),
+            ("a close with RSV1", "RFC 7692 §6.1", frame(CLOSE, b"\x03\xe8", rsv=RSV1), 1002),
             ("no UTF-8 inside", "RFC 6455 §8.1", frame(TEXT, deflated(b"\xff"), rsv=RSV1), 1007),
             ("a ping with RSV1", "RFC 7692 §6.1", frame(PING, b"x", rsv=RSV1), 1002),
             ("RSV2", "RFC 7692 §6", frame(TEXT, deflated(b"x"), rsv=RSV1 | 2), 1002),
@@ -331,6 +344,29 @@ FRAME_CASES: tuple[FrameCase, ...] = (
                 1002,
             ),
         )
+    ),
+    FrameCase(
+        *("deflate", "the message limit, inflated", "reliability 3.4"),
+        frame(BINARY, deflated(bytes(MESSAGE_BYTES_MAX)), rsv=RSV1),
+        (Frame(BINARY, bytes(MESSAGE_BYTES_MAX)),),
+        deflate=True,
+        is_ours=True,
+    ),
+    FrameCase(
+        *("deflate", "a byte more, inflated", "reliability 3.4"),
+        frame(BINARY, deflated(bytes(MESSAGE_BYTES_MAX + 1)), rsv=RSV1),
+        (closed(1009),),
+        deflate=True,
+        is_ours=True,
+    ),
+    FrameCase(
+        *("deflate", "64 MiB in fragments", "reliability 3.4"),
+        frame(BINARY, BOMB[:1000], fin=False, rsv=RSV1)
+        + frame(CONTINUATION, BOMB[1000:2000], fin=False)
+        + frame(CONTINUATION, BOMB[2000:]),
+        (closed(1009),),
+        deflate=True,
+        is_ours=True,
     ),
     FrameCase(
         *("deflate", "64 KiB that stand for 64 MiB", "reliability 3.4"),

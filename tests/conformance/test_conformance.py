@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,22 @@ from tests.conformance.frames import FRAME_CASES, FrameCase
 from tests.conformance.handshakes import HANDSHAKE_CASES, HandshakeCase
 from tests.conformance.hosts import HOST
 from tests.conformance.running import run_frames, run_handshake
-from tests.conformance.wire import Server
+from tests.conformance.wire import CLOSE, Server
 from tests.conftest import require_native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROGRAM = Path(__file__).with_name("echo_server.py")
+# Group → cases it has at least; closing and server-started ones are in test_sending.py.
+WANTED = {
+    "masking": 3,
+    "length": 14,
+    "bits and opcodes": 8,
+    "control frames": 8,
+    "close codes": 14,
+    "close": 5,
+}
 KINDS = ("native", "native, TLS", "portable", "portable, TLS")
 
 pytestmark = pytest.mark.timeout(60)
@@ -79,6 +89,11 @@ async def test_frames_are_answered_as_they_must_be(
 def test_the_pack_is_as_large_as_it_says() -> None:
     assert len(FRAME_CASES) >= 60
     assert len([case for case in HANDSHAKE_CASES if case.group != "head"]) >= 30
+    of_group = Counter(case.group for case in FRAME_CASES)
+    for group, count in WANTED.items():
+        assert of_group[group] >= count, group
+    refused = [case for case in FRAME_CASES if case.deflate and case.expects[-1].opcode == CLOSE]
+    assert len(refused) >= 10
     names = [(case.group, case.name) for case in FRAME_CASES]
     names += [(case.group, case.name) for case in HANDSHAKE_CASES]
     assert len(set(names)) == len(names)

@@ -139,6 +139,10 @@ class Wire:
                 return None
         return Frame(first & 0x0F, payload, bool(first & 0x80), first >> 4 & 7)
 
+    def has_input(self) -> bool:
+        """Tell whether bytes, or the end, have come that nobody has read."""
+        return bool(self._reader._buffer) or self._reader.at_eof()  # type: ignore[attr-defined]
+
     async def is_ended(self) -> bool:
         """Read on until the server ends the connection; False if it does not."""
         try:
