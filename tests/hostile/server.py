@@ -3,7 +3,9 @@
 OPTIONS is a JSON object: "limits" (fields of `Limits`), "compression", "descriptors" (the process's
 limit), "engine". There is no keepalive unless "limits" has one: its first ping comes at random.
 Texts that are commands: "/joins N" joins N rooms and answers with the number it is in; "/enter"
-joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends.
+joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends, and says so on
+the standard output when it is cancelled; "/restart" stops with 1012; "/gone" answers with the codes
+of the connections that ended.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ def main() -> None:
         compression=options.get("compression", "off"),
     )
 
+    stopping: list[asyncio.Future[None]] = []
+    ended: list[int] = []
+    wynd.on_disconnect(lambda event: ended.append(event.sent or event.code))
+
     @wynd.on_text
     async def text(message: TextMessage, handle: ConnectionHandle) -> None:
         command, _, rest = message.data.partition(" ")
@@ -44,7 +50,11 @@ def main() -> None:
         elif command == "/tell":
             handle.to("busy").text(rest)
         elif command == "/hang":
-            await asyncio.Event().wait()
+            await hang()
+        elif command == "/restart":
+            stopping.append(asyncio.ensure_future(wynd.stop(1012)))
+        elif command == "/gone":
+            await handle.send_text(json.dumps(ended))
         else:
             await handle.send_text(message.data)
 
@@ -52,11 +62,22 @@ def main() -> None:
     async def binary(message: BinaryMessage, handle: ConnectionHandle) -> None:
         await handle.send_binary(message.data)
 
-    def listening(addresses: Any) -> None:
-        sys.stdout.write(f"{addresses[0][1]}\n")
-        sys.stdout.flush()
+    wynd.run(0, lambda addresses: say(addresses[0][1]), host="127.0.0.1")
 
-    wynd.run(0, listening, host="127.0.0.1")
+
+async def hang() -> None:
+    """Wait for ever; say when that ends."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        say("cancelled")
+        raise
+
+
+def say(line: object) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ pytestmark = [
 ]
 
 DRIP_S = 0.1
+POLL_S = 0.01
+TICK_S = 0.25  # from the deadline to the client's notice: accept, a turn, and its own poll
 WATCHED_S = 1.0  # the time in which CPU is counted
 
 
@@ -38,37 +40,41 @@ def served(victim: Victim) -> float:
 
 
 def outlast(victim: Victim, count: int) -> tuple[float, list[float]]:
-    """Open `count` handshakes that never end; return when the last was cut, and others' waits."""
+    """Open `count` handshakes that never end; return how old the oldest got, and others' waits."""
     poll = select.poll()
-    peers: dict[int, Attacker] = {}
+    peers: dict[int, tuple[Attacker, float]] = {}
     drips: list[Attacker] = []
-    began = time.monotonic()
+    oldest = 0.0
     with ExitStack() as stack:
         for number in range(count):
             peer = stack.enter_context(victim.visitor())
-            peers[peer.sock.fileno()] = peer
+            peers[peer.sock.fileno()] = peer, time.monotonic()
             poll.register(peer.sock, select.POLLIN | select.POLLHUP)
             if number % 3 == 1:
                 peer.send(head()[:40])
             elif number % 3 == 2:
                 drips.append(peer)
-        opened_s, waits, at = time.monotonic() - began, [], 0
+        waits, at, dripped_at = [], 0, 0.0
         while peers:
             waits.append(served(victim))
-            for fd, _ in poll.poll(DRIP_S * 1000):
+            for fd, _ in poll.poll(POLL_S * 1000):
                 poll.unregister(fd)
-                peers.pop(fd).sock.close()
-            at += 1
+                peer, since = peers.pop(fd)
+                oldest = max(oldest, time.monotonic() - since)
+                peer.sock.close()
+            if time.monotonic() - dripped_at < DRIP_S:
+                continue
+            dripped_at, at = time.monotonic(), at + 1
             for peer in drips:
                 if peer.sock.fileno() in peers:
                     peer.send(head()[at : at + 1])
-        return time.monotonic() - began - opened_s, waits
+        return oldest, waits
 
 
 def test_handshakes_that_never_end_are_cut_and_delay_nobody() -> None:
     with attacked(limits={"handshake_timeout_s": 1.0}) as victim:
         lasted, waits = outlast(victim, 300)
-    assert lasted <= 3.0
+    assert lasted <= 3.0  # seconds, not the limit: the machine may be busy
     assert len(waits) > 3
     assert max(waits) <= 1.0
 
@@ -83,7 +89,7 @@ def test_five_thousand_handshakes_that_never_end(
     p99 = statistics.quantiles(waits, n=100)[98]
     record_property("cut after, s", round(lasted, 2))
     record_property("p99 of a good client, ms", round(1000 * p99, 1))
-    assert lasted <= 5.0 + 1.0  # and the time of the last poll
+    assert lasted <= 5.0 + TICK_S
     assert p99 <= 0.1
 
 

@@ -9,7 +9,7 @@ import struct
 import sys
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from bench.measure import raise_descriptor_limit
 from tests.conformance.wire import CLOSE, TEXT, Frame, Server, Wire, frame, head, opened
 from tests.conftest import NATIVE_IS_BUILT
 from tests.hostile.attacking import PROGRAM
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,10 +33,10 @@ FORCED_S = 3.0  # far below `close_timeout_s`, for which an ordinary stop waits 
 
 
 @asynccontextmanager
-async def process() -> AsyncIterator[tuple[asyncio.subprocess.Process, Server]]:
+async def process(**options: Any) -> AsyncIterator[tuple[asyncio.subprocess.Process, Server]]:
     """A server process; gone at the end."""
     running = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(PROGRAM), json.dumps({})),
+        *(sys.executable, str(PROGRAM), json.dumps(options)),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -76,8 +77,28 @@ class Busy:
             assert await wire.is_ended()
 
 
-async def drain(count: int) -> tuple[float, float]:
-    """Return how long the stop took, and over how many seconds the close frames were spread."""
+async def refuses(server: Server) -> bool:
+    """Tell whether nobody listens any more."""
+    try:
+        async with opened(server):
+            return False
+    except ConnectionRefusedError:
+        return True
+
+
+def told(reason: bytes) -> int:
+    """Return the seconds that a client is asked to stay away."""
+    sentence, _, seconds = reason.partition(b" retry_after=")
+    assert sentence == b"Server is restarting."
+    return int(seconds)
+
+
+async def drain(count: int, *, restarts: bool = False) -> tuple[float, float]:
+    """Return how long the stop took, and over how many seconds the close frames were spread.
+
+    Args:
+        restarts: whether the application restarts with 1012, instead of SIGTERM.
+    """
     async with process() as (running, server):
         ready = asyncio.Semaphore(OPENING)
         clients = [Busy() for _ in range(count)]
@@ -86,7 +107,16 @@ async def drain(count: int) -> tuple[float, float]:
             assert not talking.done(), await talking
             await asyncio.sleep(0.01)
         began = time.monotonic()
-        running.send_signal(signal.SIGTERM)
+        if restarts:
+            async with opened(server) as wire:
+                wire.send(head() + frame(TEXT, b"/restart"))
+                assert (await wire.answer())[0] == 101
+                while (seen := await wire.frame()) is not None and seen.opcode != CLOSE:
+                    pass
+        else:
+            running.send_signal(signal.SIGTERM)
+        await eventually(lambda: any(client.closed for client in clients))
+        assert await refuses(server)
         await talking
         async with asyncio.timeout(DRAIN_S):
             assert await running.wait() == 0
@@ -94,7 +124,14 @@ async def drain(count: int) -> tuple[float, float]:
         assert took <= DRAIN_S
     ends = [client.closed for client in clients if client.closed is not None]
     assert len(ends) == count
-    assert {(code, reason) for code, reason, _ in ends} == {(1001, b"Server is stopping.")}
+    if restarts:
+        assert {code for code, _, _ in ends} == {1012}
+        seconds = {told(reason) for _, reason, _ in ends}
+        assert len(seconds) > 3  # each client's own, so that they do not come back together
+        assert min(seconds) >= 1
+        assert max(seconds) <= 10
+    else:
+        assert {(code, reason) for code, reason, _ in ends} == {(1001, b"Server is stopping.")}
     times = [at for _, _, at in ends]
     assert max(times) - min(times) <= 5.0 + 1.0  # the window, and a busy client's turn
     return took, max(times) - min(times)
@@ -104,10 +141,17 @@ async def test_busy_clients_are_told_and_the_process_ends() -> None:
     await drain(200)
 
 
+async def test_busy_clients_are_told_when_to_come_back_after_a_restart() -> None:
+    await drain(200, restarts=True)
+
+
 @pytest.mark.nightly
-async def test_five_thousand_busy_clients(record_property: Callable[[str, object], None]) -> None:
+@pytest.mark.parametrize("restarts", [False, True], ids=["stop", "restart"])
+async def test_five_thousand_busy_clients(
+    restarts: bool, record_property: Callable[[str, object], None]
+) -> None:
     raise_descriptor_limit()
-    took, spread = await drain(5000)
+    took, spread = await drain(5000, restarts=restarts)
     record_property("the stop took, s", round(took, 1))
     record_property("close frames over, s", round(spread, 1))
 
@@ -120,6 +164,17 @@ async def hanging(server: Server) -> Wire:
     assert (await wire.answer())[0] == 101
     assert await wire.frame() == Frame(TEXT, b"before")
     return wire
+
+
+async def test_a_handler_that_hangs_is_cancelled_and_the_process_ends() -> None:
+    async with process(limits={"close_timeout_s": 0.5}) as (running, server):
+        wire = await hanging(server)
+        running.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(DRAIN_S):
+            assert await running.wait() == 0
+        assert running.stdout is not None
+        assert await running.stdout.readline() == b"cancelled\n"
+        wire.abort()
 
 
 async def test_a_second_signal_does_not_wait_for_handlers() -> None:

@@ -62,15 +62,19 @@ def test_fragments_without_an_end_are_counted(
         victim.is_well()
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [(10_000, 100_000, 400_000), pytest.param((10_000, 1_000_000), marks=pytest.mark.nightly)],
+    ids=lambda counts: f"{counts[-1]}",
+)
 def test_a_fragment_costs_the_same_however_many_came_before(
-    record_property: Callable[[str, object], None],
+    counts: tuple[int, ...], record_property: Callable[[str, object], None]
 ) -> None:
     piece = frame(CONTINUATION, b"x", fin=False)
-    counts = 10_000, 100_000, 400_000
     with attacked(limits={"message_fragments_max": 1_000_000}) as victim:
         costs = []
         for count in counts:
-            rounds = max(1, 400_000 // count)
+            rounds = max(1, counts[-1] // count)
             before = victim.cpu_s()
             for _ in range(rounds):
                 with victim.attacker() as attacker:
@@ -78,9 +82,8 @@ def test_a_fragment_costs_the_same_however_many_came_before(
                     attacker.send(frame(CONTINUATION, b"x"))
                     assert len(attacker.frame().payload) == count
             costs.append((victim.cpu_s() - before) / (rounds * count))
-    record_property("400,000 fragments / 10,000", round(costs[-1] / costs[0], 2))
-    assert costs[-1] <= 1.2 * costs[0], costs
-    assert costs[1] <= 1.2 * costs[0], costs
+    record_property(f"{counts[-1]:,} fragments / 10,000", round(costs[-1] / costs[0], 2))
+    assert max(costs) <= 1.2 * costs[0], costs
 
 
 def test_a_frame_in_single_bytes_is_delivered_and_costs_its_size(
@@ -162,7 +165,7 @@ def test_pings_to_a_peer_that_never_reads_cost_little(
             victim.is_well()
         record_property("grown, KiB", grown[0] // KIB)
         assert sent > 1000
-        assert grown[0] <= 256 * KIB + SLACK
+        assert grown[0] <= 256 * KIB
 
 
 HEADS = {
