@@ -1,11 +1,14 @@
 """The faults of the Rust original, each with the test that ours is right, over both engines.
 
 Functional forms: nobody waits for a peer that misbehaves. The latency percentiles run nightly.
+`FAULTS` names the test of each fault, here or where it belongs more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import websockets
@@ -16,6 +19,61 @@ from wynd import ConnState, Limits, Request, Wynd
 
 if TYPE_CHECKING:
     from wynd import CloseEvent, Connection, ConnectionHandle
+
+
+ROOT = Path(__file__).parents[2]
+HERE = "tests/e2e/test_original_faults.py"
+
+# What the original does → the tests that ours does not.
+FAULTS: dict[str, tuple[str, ...]] = {
+    "the handshake is awaited under one lock: a silent peer blocks all newcomers": (
+        f"{HERE}::test_silent_peers_delay_nobody",
+        f"{HERE}::test_a_slow_on_request_delays_nobody_else",
+        "tests/hostile/test_crowds.py::test_five_thousand_handshakes_that_never_end",
+    ),
+    "a message to an unknown room, or from a stranger, ends the rooms of everybody": (
+        f"{HERE}::test_messages_to_unknown_rooms_break_nothing",
+    ),
+    "a publish awaits each member in turn: a slow one stalls all rooms": (
+        f"{HERE}::test_a_member_that_stops_reading_is_dropped_and_delays_nobody",
+        "tests/hostile/test_busy_room.py::test_a_slow_member_delays_nobody",
+    ),
+    "no ping of the server's": (
+        "tests/contracts/test_limits.py::test_a_frozen_peer_is_found_within_36_seconds",
+        "tests/hostile/test_half_open.py::test_frozen_peers_are_found_and_slow_senders_are_not_cut",
+    ),
+    "messages of any size up to 64 MiB": (
+        f"{HERE}::test_one_byte_over_the_message_limit_is_1009_and_the_limit_passes",
+    ),
+    "an unlimited write buffer": (
+        "tests/hostile/test_crowds.py"
+        "::test_a_member_that_does_not_read_is_put_out_and_the_others_miss_nothing",
+        "tests/contracts/test_flow.py::test_direct_sends_close_a_slow_reader_at_the_hard_limit",
+    ),
+    "no drain": (
+        "tests/hostile/test_drain.py::test_busy_clients_are_told_and_the_process_ends",
+        f"{HERE}::test_a_stop_handles_what_has_arrived_and_tells_every_client",
+    ),
+    "no check of the Origin, and middleware that cannot refuse by status": (
+        "tests/contracts/test_origins.py"
+        "::test_a_wrong_origin_is_403_before_the_upgrade_and_nobody_hears_of_it",
+        "tests/contracts/test_handshake.py::test_a_response_refuses_the_upgrade",
+    ),
+    "it listens on all interfaces": (f"{HERE}::test_the_default_listens_on_loopback_only",),
+    "the tutorial finds who leaves by the close code, so nobody is told": (
+        "tests/e2e/test_tutorial.py::test_chat_tells_once_how_ever_somebody_leaves",
+        f"{HERE}::test_every_ending_shows_on_close_exactly_once",
+    ),
+}
+
+
+def test_every_fault_has_its_test() -> None:
+    assert len(FAULTS) == 10
+    for tests in FAULTS.values():
+        for test in tests:
+            path, _, name = test.partition("::")
+            source = (ROOT / path).read_text(encoding="utf-8")
+            assert re.search(rf"\bdef {name}\(", source), test
 
 
 def echo_app(engine: Any, **options: Any) -> Wynd:
@@ -182,3 +240,25 @@ async def test_the_default_listens_on_loopback_only(engine: Any) -> None:
     app = echo_app(engine)
     async with app.serving(0):
         assert {address[0] for address in app.addresses} <= {"127.0.0.1", "::1"}
+
+
+async def test_a_stop_handles_what_has_arrived_and_tells_every_client(engine: Any) -> None:
+    app = echo_app(engine)
+    async with app.serving(0):
+        base = f"ws://127.0.0.1:{port_of(app)}"
+        clients = [await websockets.connect(base) for _ in range(20)]
+        for client in clients:
+            for number in range(5):
+                await client.send(str(number))
+        await eventually(lambda: app.statistics().messages_received == 100)
+        stopping = asyncio.create_task(app.stop(1012, retry_after=(2, 4)))
+        for client in clients:
+            heard = [await asyncio.wait_for(client.recv(), PATIENCE_S) for _ in range(5)]
+            assert heard == [str(number) for number in range(5)]
+            await asyncio.wait_for(client.wait_closed(), PATIENCE_S)
+            assert client.close_code == 1012
+            assert client.close_reason in {
+                f"Server is restarting. retry_after={seconds}" for seconds in (2, 3, 4)
+            }
+        await asyncio.wait_for(stopping, PATIENCE_S)
+        assert app.clients() == []

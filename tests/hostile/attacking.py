@@ -28,9 +28,10 @@ KIB, MIB = 1024, 1024 * 1024
 class Victim:
     """The server process."""
 
-    def __init__(self, pid: int, port: int) -> None:
+    def __init__(self, pid: int, port: int, metrics_port: int = 0) -> None:
         self.pid = pid
         self.port = port
+        self.metrics_port = metrics_port
 
     def resident(self) -> int:
         """Bytes of the process that are in memory."""
@@ -61,6 +62,11 @@ class Victim:
     def visitor(self) -> Attacker:
         """Return a connection that has said nothing."""
         return Attacker(socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S))
+
+    def meter(self) -> Attacker:
+        """Return a connection to the port of the metrics."""
+        address = ("127.0.0.1", self.metrics_port)
+        return Attacker(socket.create_connection(address, timeout=DEADLINE_S))
 
     def is_well(self) -> None:
         """Expect that a new client is served."""
@@ -157,7 +163,8 @@ def attacked(**options: Any) -> Iterator[Victim]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Victim(process.pid, int(process.stdout.readline()))
+            ports = map(int, process.stdout.readline().split())
+            yield Victim(process.pid, *ports)
             assert process.poll() is None, "the server has ended"
         finally:
             process.terminate()

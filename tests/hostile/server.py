@@ -1,11 +1,12 @@
 """The server under attack: `server.py OPTIONS`. Prints its port; echoes texts and bytes.
 
 OPTIONS is a JSON object: "limits" (fields of `Limits`), "compression", "descriptors" (the process's
-limit), "engine". There is no keepalive unless "limits" has one: its first ping comes at random.
+limit), "engine", "asks" (`on_request` sleeps for "/slow"), "metrics" (also a port for them, told
+behind the first). There is no keepalive unless "limits" has one: its first ping comes at random.
 Texts that are commands: "/joins N" joins N rooms and answers with the number it is in; "/enter"
 joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends, and says so on
 the standard output when it is cancelled; "/restart" stops with 1012; "/gone" answers with the codes
-of the connections that ended.
+of the connections that ended; "/hits" with how often an outbox was full.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ import resource
 import sys
 from typing import Any
 
-from wynd import BinaryMessage, ConnectionHandle, LimitExceeded, Limits, TextMessage, Wynd
+from wynd import (
+    BinaryMessage,
+    ConnectionHandle,
+    LimitExceeded,
+    Limits,
+    Request,
+    TextMessage,
+    Wynd,
+)
+from wynd.http import App
 
 
 def main() -> None:
@@ -30,6 +40,8 @@ def main() -> None:
         compression=options.get("compression", "off"),
     )
 
+    if options.get("asks"):
+        wynd.on_request(asked)
     stopping: list[asyncio.Future[None]] = []
     ended: list[int] = []
     wynd.on_disconnect(lambda event: ended.append(event.sent or event.code))
@@ -55,6 +67,9 @@ def main() -> None:
             stopping.append(asyncio.ensure_future(wynd.stop(1012)))
         elif command == "/gone":
             await handle.send_text(json.dumps(ended))
+        elif command == "/hits":
+            hits = wynd.statistics().limits_hit
+            await handle.send_text(json.dumps([hits.get("outbox_bytes_hard", 0)]))
         else:
             await handle.send_text(message.data)
 
@@ -62,7 +77,33 @@ def main() -> None:
     async def binary(message: BinaryMessage, handle: ConnectionHandle) -> None:
         await handle.send_binary(message.data)
 
-    wynd.run(0, lambda addresses: say(addresses[0][1]), host="127.0.0.1")
+    async def serve_metrics(ports: list[object]) -> None:
+        app = App()
+        app.get("/metrics")(lambda request: {"open": wynd.statistics().connections_open})
+        await app.listen(0, lambda addresses: ports.append(addresses[0][1]), host="127.0.0.1")
+
+    def listening(addresses: Any) -> None:
+        if not options.get("metrics"):
+            say(addresses[0][1])
+            return
+        ports: list[object] = [addresses[0][1]]
+        stopping.append(asyncio.ensure_future(serve_metrics(ports)))
+
+        def tell() -> None:
+            if len(ports) == 2:
+                say(f"{ports[0]} {ports[1]}")
+            else:
+                asyncio.get_running_loop().call_later(0.01, tell)
+
+        tell()
+
+    wynd.run(0, listening, host="127.0.0.1")
+
+
+async def asked(request: Request) -> None:
+    """Take longer than any handshake may."""
+    if request.path == "/slow":
+        await asyncio.sleep(10)
 
 
 async def hang() -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("native_engine")
 
 FRAMES_QUICK = 10_000
-FRAMES_NIGHTLY = 200_000
+FRAMES_NIGHTLY = 1_000_000  # for each judge
 SEED = 6455
 
 Events = list[tuple[Any, ...]]

@@ -1,0 +1,138 @@
+"""A room of a thousand, a thousand messages a second, and a member that does not read.
+
+How long messages take to the others, with such a member and without, in turns; nightly. What
+happens to the slow member stands in test_crowds.py in small.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import statistics
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.measure import raise_descriptor_limit
+from tests.conformance.wire import TEXT, Frame, frame
+from tests.conftest import NATIVE_IS_BUILT
+from tests.hostile.attacking import KIB, MIB, Attacker, attacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.hostile.attacking import Victim
+
+pytestmark = [
+    pytest.mark.skipif(not NATIVE_IS_BUILT, reason="the native module is not built"),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc of the server"),
+    pytest.mark.nightly,
+    pytest.mark.timeout(300),
+]
+
+MEMBERS = 1000
+WATCHED = 50  # members whose messages are read one by one; the others only drain
+RATE, TICK_S = 1000, 0.01  # messages a second, said in small bursts as by many speakers
+SIZE = 512
+STAMP = 20  # digits of a time in nanoseconds, at the beginning of each text
+ON_WIRE = 4 + SIZE  # with the header of a server's frame
+ROUNDS, ROUND_S = 4, 8.0
+GONE_S = 10.0
+
+
+class Room:
+    """Members in one process, which says and hears messages and notes how long they take."""
+
+    def __init__(self, victim: Victim, stack: ExitStack) -> None:
+        self.speaker, *others = [enter(victim, stack) for _ in range(MEMBERS)]
+        self.friend = stack.enter_context(victim.attacker())
+        self.poll = select.epoll()
+        self.members = {member.sock.fileno(): member.sock for member in others}
+        self.heard = {fd: bytearray() for fd in list(self.members)[:WATCHED]}
+        self.latencies_s: list[float] = []
+        self.said = 0
+        for fd in self.members:
+            self.poll.register(fd, select.EPOLLIN)
+
+    def talk(self, seconds: float) -> float:
+        """Say messages for some time; return the 99th percentile of the latencies, in seconds."""
+        self.latencies_s.clear()
+        said, now = self.said, time.monotonic()
+        end, due = now + seconds, now
+        while now < end:
+            if now >= due:
+                due += TICK_S
+                self._say()
+            for fd, _ in self.poll.poll(max(0.0, due - time.monotonic())):
+                self._hear(fd)
+            now = time.monotonic()
+        assert self.said - said >= 0.95 * RATE * seconds, "this machine cannot say so many"
+        return statistics.quantiles(self.latencies_s, n=100)[98]
+
+    def _say(self) -> None:
+        text = b"/tell %020d" % time.monotonic_ns() + b"." * (SIZE - STAMP)
+        head = b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4)  # masked with zeros
+        count = round(RATE * TICK_S)
+        self.speaker.send((head + text) * count)
+        self.said += count
+
+    def _hear(self, fd: int) -> None:
+        data = self.members[fd].recv(256 * KIB)
+        assert data, "a member that reads was put out"
+        heard = self.heard.get(fd)
+        if heard is None:
+            return
+        now = time.monotonic_ns()
+        heard += data
+        while len(heard) >= ON_WIRE:
+            self.latencies_s.append((now - int(heard[4 : 4 + STAMP])) / 1e9)
+            del heard[:ON_WIRE]
+
+    def ask(self, command: bytes) -> list[int]:
+        """Return what the server answers to a command."""
+        self.friend.send(frame(TEXT, command))
+        found: list[int] = json.loads(self.friend.frame().payload)
+        return found
+
+
+def enter(victim: Victim, stack: ExitStack) -> Attacker:
+    """Return a new member."""
+    member = stack.enter_context(victim.attacker())
+    member.send(frame(TEXT, b"/enter"))
+    assert member.frame() == Frame(TEXT, b"entered")
+    member.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
+    return member
+
+
+def test_a_slow_member_delays_nobody(record_property: Callable[[str, object], None]) -> None:
+    raise_descriptor_limit()
+    with attacked() as victim, ExitStack() as stack:
+        room = Room(victim, stack)
+        room.talk(2.0)  # warms up
+        without, beside, lives = [], [], []
+        for _ in range(ROUNDS):
+            without.append(room.talk(ROUND_S))
+            with ExitStack() as one:
+                put_out = len(room.ask(b"/gone"))
+                slow = enter(victim, one)
+                beside.append(room.talk(ROUND_S))
+                assert room.ask(b"/hits") > [0], "its outbox is full by now"
+                began = time.monotonic()
+                while len(room.ask(b"/gone")) == put_out:
+                    room.talk(0.5)
+                    assert time.monotonic() - began <= GONE_S
+                lives.append(time.monotonic() - began)
+                assert slow.sock.fileno() > 0
+        codes = room.ask(b"/gone")
+        ratio = statistics.median(beside) / statistics.median(without)
+        record_property("p99 without, ms", round(1000 * statistics.median(without), 1))
+        record_property("p99 beside a slow member, ms", round(1000 * statistics.median(beside), 1))
+        record_property("p99 beside / without", round(ratio, 2))
+        record_property("gone after at most, s", round(max(lives), 1))
+        assert codes == [1013] * ROUNDS
+        assert ratio <= 1.1, (without, beside)
+        assert victim.resident() <= 256 * MIB
