@@ -58,13 +58,16 @@ async def close_all(
     pause = min(spread / len(keys), 1 / CLOSES_PER_SECOND) if keys else 0.0
     batch = max(1, int(TICK_S / pause)) if pause else len(keys) or 1
     low, high = retry
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     for position, key in enumerate(keys):
         reason = sentence_of(code)
         if low is not None:
             reason = f"{reason} retry_after={round(rng.uniform(low, high))}".strip()
         engine.close(key, code, reason)
         if position % batch == batch - 1 and pause:
-            await asyncio.sleep(pause * batch)
+            # Up to a moment, not for a time: what the turns between take is no part of the spread.
+            await asyncio.sleep(max(0.0, began + (position + 1) * pause - loop.time()))
 
 
 class StopSignals:

@@ -6,7 +6,8 @@ behind the first). There is no keepalive unless "limits" has one: its first ping
 Texts that are commands: "/joins N" joins N rooms and answers with the number it is in; "/enter"
 joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends, and says so on
 the standard output when it is cancelled; "/restart" stops with 1012; "/gone" answers with the codes
-of the connections that ended; "/hits" with how often an outbox was full.
+of the connections that ended; "/hits" with how often an outbox was full;
+"/lag N" fills the sender's own outbox with N bytes.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ def main() -> None:
             stopping.append(asyncio.ensure_future(wynd.stop(1012)))
         elif command == "/gone":
             await handle.send_text(json.dumps(ended))
+        elif command == "/lag":
+            while handle.buffered_bytes < int(rest):
+                handle.send_binary(bytes(16_384))
+                await asyncio.sleep(0)
         elif command == "/hits":
             hits = wynd.statistics().limits_hit
             await handle.send_text(json.dumps([hits.get("outbox_bytes_hard", 0)]))

@@ -111,11 +111,10 @@ async def drain(count: int, *, restarts: bool = False) -> tuple[float, float]:
             async with opened(server) as wire:
                 wire.send(head() + frame(TEXT, b"/restart"))
                 assert (await wire.answer())[0] == 101
-                while (seen := await wire.frame()) is not None and seen.opcode != CLOSE:
-                    pass
+                await eventually(lambda: any(client.closed for client in clients))
         else:
             running.send_signal(signal.SIGTERM)
-        await eventually(lambda: any(client.closed for client in clients))
+            await eventually(lambda: any(client.closed for client in clients))
         assert await refuses(server)
         await talking
         async with asyncio.timeout(DRAIN_S):

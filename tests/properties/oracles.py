@@ -156,8 +156,13 @@ def explain_websockets(ours: Any, theirs: Any, ending: Ending) -> str | None:
     is_huge = ending.declared > MESSAGE_BYTES_MAX // 2
     if (ours, theirs, is_huge) == (("failed", 1002), ("failed", 1009), True):
         return "it judges the size before the other rules of the header"
-    if theirs == ("failed", 1002) and ours[0] == "close":
+    if theirs == ("failed", 1002) and ours is not None and ours[0] == "close":
         return "it takes a close frame inside a fragmented message for an error"
+    is_begun = is_huge and not ending.is_whole and not ending.payload
+    if ours is None and theirs == ("failed", 1009) and is_begun:
+        return "it judges the size before the masking key has arrived"
+    if ours is None:
+        return None
     is_bad_reason = ending.opcode == 8 and not _is_utf8(ending.payload[2:])
     if (ours, theirs, is_bad_reason) == (("failed", 1002), ("failed", 1007), True):
         return "it judges a close reason before the close code"
@@ -170,6 +175,9 @@ def explain_wsproto(ours: Any, theirs: Any, ending: Ending) -> str | None:
         return "it judges a frame when it is whole"
     if ours == ("failed", 1009) and ending.declared > MESSAGE_BYTES_MAX // 2:
         return "it leaves the size of messages to its caller"
-    if theirs == ("failed", 1002) and ours[0] == "close" and ours[1] == 1014:
+    if ours is None:
+        return None
+    says_1014 = ending.opcode == 8 and ending.payload[:2] == (1014).to_bytes(2, "big")
+    if theirs == ("failed", 1002) and (ours[:2] == ("close", 1014) or says_1014):
         return "it does not know close code 1014, which was registered later"
     return None

@@ -283,9 +283,11 @@ def differential(
             min(len(ours), len(theirs)),
         )
         our, their = (events[same] if same < len(events) else None for events in (ours, theirs))
-        ending = oracles.ending_of(stream, _stopped_at(stream, ours))
+        # Where they saw something and we did not, it is in what the stream ends with.
+        at = len(stream) - 1 if our is None else _stopped_at(stream, ours)
+        ending = oracles.ending_of(stream, at)
         assert ending is not None
-        reason = explain(our, their, ending) if our is not None else None
+        reason = explain(our, their, ending)
         assert reason is not None, f"seed {seed - 1}: ours {our}, theirs {their}, at {ending}"
         met[reason] = met.get(reason, 0) + 1
     return met
