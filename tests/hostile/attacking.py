@@ -51,17 +51,18 @@ class Victim:
         highest = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         grown[0] = int(highest.split()[1]) * KIB - before
 
-    def attacker(self, *fields: bytes) -> Attacker:
-        """Return an open WebSocket."""
-        attacker = self.visitor()
+    def attacker(self, *fields: bytes, source: str = "127.0.0.1") -> Attacker:
+        """Return an open WebSocket; many that come and go need several sources of ports."""
+        attacker = self.visitor(source)
         attacker.send(head(*fields))
         status = attacker.status()
         assert status == 101, status
         return attacker
 
-    def visitor(self) -> Attacker:
+    def visitor(self, source: str = "127.0.0.1") -> Attacker:
         """Return a connection that has said nothing."""
-        return Attacker(socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S))
+        address = ("127.0.0.1", self.port)
+        return Attacker(socket.create_connection(address, DEADLINE_S, (source, 0)))
 
     def meter(self) -> Attacker:
         """Return a connection to the port of the metrics."""

@@ -6,7 +6,7 @@ behind the first). There is no keepalive unless "limits" has one: its first ping
 Texts that are commands: "/joins N" joins N rooms and answers with the number it is in; "/enter"
 joins the room "busy"; "/tell X" sends X to its other members; "/hang" never ends, and says so on
 the standard output when it is cancelled; "/restart" stops with 1012; "/gone" answers with the codes
-of the connections that ended; "/hits" with how often an outbox was full;
+of the latest connections that ended; "/hits" with how often an outbox was full;
 "/lag N" fills the sender's own outbox with N bytes.
 """
 
@@ -16,6 +16,7 @@ import asyncio
 import json
 import resource
 import sys
+from collections import deque
 from typing import Any
 
 from wynd import (
@@ -44,7 +45,7 @@ def main() -> None:
     if options.get("asks"):
         wynd.on_request(asked)
     stopping: list[asyncio.Future[None]] = []
-    ended: list[int] = []
+    ended: deque[int] = deque(maxlen=100)  # codes
     wynd.on_disconnect(lambda event: ended.append(event.sent or event.code))
 
     @wynd.on_text
@@ -67,7 +68,7 @@ def main() -> None:
         elif command == "/restart":
             stopping.append(asyncio.ensure_future(wynd.stop(1012)))
         elif command == "/gone":
-            await handle.send_text(json.dumps(ended))
+            await handle.send_text(json.dumps(list(ended)))
         elif command == "/lag":
             while handle.buffered_bytes < int(rest):
                 handle.send_binary(bytes(16_384))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.measure import raise_descriptor_limit
-from tests.conformance.wire import TEXT, Frame, frame, head
+from tests.conformance.wire import CLOSE, TEXT, Frame, frame, head
 from tests.conftest import NATIVE_IS_BUILT
 from tests.hostile.attacking import KIB, MIB, Attacker, Victim, attacked
 
@@ -144,6 +144,32 @@ def test_metrics_are_served_while_connections_are_refused() -> None:
                     meter.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     assert meter.status() == 200
         victim.recovers()
+
+
+def come_and_go(victim: Victim, count: int) -> None:
+    """Open so many connections, one after another; each talks, and ends in one of two ways."""
+    for number in range(count):
+        with victim.attacker(source=f"127.0.1.{1 + number % 200}") as guest:
+            guest.send(frame(TEXT, b"/enter"))
+            assert guest.frame() == Frame(TEXT, b"entered")
+            if number % 2:
+                guest.send(frame(CLOSE, b"\x03\xe8"))
+                assert guest.close_code() == 1000
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_a_hundred_thousand_connections_leave_no_memory(
+    record_property: Callable[[str, object], None],
+) -> None:
+    with attacked() as victim:
+        come_and_go(victim, 10_000)  # warms up
+        before = victim.resident()
+        come_and_go(victim, 100_000)
+        grown = victim.resident() - before
+        record_property("grown, KiB", grown // KIB)
+        assert grown <= MIB
+        victim.is_well()
 
 
 def test_a_member_that_does_not_read_is_put_out_and_the_others_miss_nothing(
