@@ -123,7 +123,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "wynd.reloading",
     ),
     "wynd.testing": (*_ON_TOP, "wynd._engine"),  # its peer speaks the client role of the crate
-    "wynd.cli": (*_ON_TOP, "wynd.http", "wynd.engines.sockets"),
+    "wynd.cli": (*_ON_TOP, "wynd.http", "wynd.engines.sockets", "wynd.engines.certificates"),
     # the chat server: hexagonal, `gateway` alone imports wynd
     "wynd_chat.domain": (),
     "wynd_chat.wire": ("wynd_chat.domain",),
