@@ -174,7 +174,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 command,
                 pass_fds=descriptors,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 process_group=0,  # Ctrl-C comes here alone; a second signal would cut the drain
             )
         self._listens_since: float | None = None
