@@ -1,4 +1,4 @@
-"""One `app.mount("/ws", wynd.handler())` under every server the how-to names, each as a process."""
+"""`wynd.handler()`, mounted and alone, under every server the how-to names, each as a process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin, Subprotocol
 
 from tests.docs.pages import EXAMPLES
 
@@ -25,16 +27,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(90)
 
 WAIT_S = 30.0
-APPLICATION = "fastapi_app:app"
 SERVERS: dict[str, tuple[str, ...]] = {
-    "uvicorn": ("uvicorn", APPLICATION, "--port", "{port}"),
+    "uvicorn": ("uvicorn", "{app}", "--port", "{port}"),
     "uvicorn, our protocol": (
-        *("uvicorn", APPLICATION, "--port", "{port}"),
+        *("uvicorn", "{app}", "--port", "{port}"),
         *("--ws", "wynd.http.uvicorn:WyndProtocol"),
     ),
-    "hypercorn": ("hypercorn", APPLICATION, "--bind", "127.0.0.1:{port}"),
-    "granian": ("granian", "--interface", "asgi", "--port", "{port}", APPLICATION),
-    "wynd serve": ("wynd.cli.main", "serve", APPLICATION, "--port", "{port}"),
+    "hypercorn": ("hypercorn", "{app}", "--bind", "127.0.0.1:{port}"),
+    "granian": ("granian", "--interface", "asgi", "--port", "{port}", "{app}"),
+    "wynd serve": ("wynd.cli.main", "serve", "{app}", "--port", "{port}"),
 }
 
 
@@ -67,19 +68,20 @@ async def has_started(process: asyncio.subprocess.Process, port: int) -> None:
 
 
 @asynccontextmanager
-async def running(name: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """Run the example of the FastAPI how-to under a server."""
+async def running(
+    name: str, folder: Path, module_name: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Run the `app` of a module under a server."""
     module, *arguments = SERVERS[name]
-    for package in (module.partition(".")[0], "fastapi"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        pytest.skip(f"{module} is not installed")
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
-        *(argument.format(port=port) for argument in arguments),
+        *(argument.format(port=port, app=f"{module_name}:app") for argument in arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        cwd=EXAMPLES / "howto",
+        cwd=folder,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     try:
@@ -88,13 +90,16 @@ async def running(name: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, 
             yield process, port
     finally:
         if process.returncode is None:
-            process.kill()
-        await process.communicate()
+            process.terminate()  # a kill would leave the workers of hypercorn and granian behind
+        async with asyncio.timeout(WAIT_S):
+            await process.communicate()
 
 
 @pytest.mark.parametrize("name", SERVERS)
 async def test_sockets_and_routes_share_the_application(name: str) -> None:
-    async with running(name) as (process, port):
+    if importlib.util.find_spec("fastapi") is None:
+        pytest.skip("fastapi is not installed")
+    async with running(name, EXAMPLES / "howto", "fastapi_app") as (process, port):
         address = f"ws://127.0.0.1:{port}/ws/"
         async with connect(address, proxy=None) as one, connect(address, proxy=None) as two:
             assert [await one.recv(), await two.recv()] == ["0", "0"]
@@ -113,6 +118,28 @@ async def test_sockets_and_routes_share_the_application(name: str) -> None:
             output = (await process.communicate())[0].decode()
     # hypercorn cancels its own tasks and shows where; nothing of ours may stand there.
     assert not re.search(r'File ".*/wynd/', output), output
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_codes_reasons_and_refusals_reach_the_client(name: str) -> None:
+    async with running(name, Path(__file__).parent, "closing_app") as (_, port):
+        address = f"ws://127.0.0.1:{port}/"
+        for sent, code, reason in (
+            ("4002 go", 4002, "go"),
+            ("1000 ", 1000, ""),
+            ("x" * 1001, 1009, "Message too big."),
+        ):
+            async with connect(address, proxy=None, subprotocols=[Subprotocol("chat")]) as client:
+                assert client.subprotocol == "chat"
+                await client.send(sent)
+                if code != 1009:
+                    assert await client.recv() == "closing"
+                await _is_told(client)
+                assert (client.close_code, client.close_reason) == (code, reason)
+        for path, origin, status in (("no", None, 401), ("", Origin("http://evil.example"), 403)):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(address + path, origin=origin, proxy=None)
+            assert refused.value.response.status_code == status
 
 
 async def _is_told(client: Any) -> None:

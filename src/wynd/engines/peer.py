@@ -55,6 +55,7 @@ class Peer:
         "posted_bytes",
         "rate",
         "reader_waits",
+        "receiver",
         "request",
         "rooms",
         "scheduled",
@@ -64,6 +65,7 @@ class Peer:
         "state",
         "writer",
         "writer_waits",
+        "yields",
     )
 
     def __init__(self, key: int, request: Request, send: Send, ledger: Ledger) -> None:
@@ -89,6 +91,10 @@ class Peer:
         self.scheduled: bool = False
         """A callback that delivers is due."""
         self.reader_waits: asyncio.Future[None] | None = None
+        self.receiver: asyncio.Task[Any] | None = None
+        """The application's task while it waits in `receive()`."""
+        self.yields: bool = False
+        """Whether that wait was broken off for the close frame."""
         self.failure: int | None = None
         """Close code for what the peer did; what came before is delivered first."""
         self.close: tuple[int, str] | None = None
