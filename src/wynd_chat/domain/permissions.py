@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from wynd_chat.domain.durations import short_duration
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import Membership, Room, RoomRole, User, UserKind
 
@@ -119,12 +120,3 @@ def check_post(
 def room_label(room: Room) -> str:
     """Return how sentences name a room."""
     return f"#{room.name}" if room.name is not None else "this conversation"
-
-
-def short_duration(seconds: float) -> str:
-    """Return whole units, rounded up: "8m", "30s", "2h", "3d"."""
-    whole = max(1, int(-(-seconds // 1)))
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if whole >= size:
-            return f"{-(-whole // size)}{unit}"
-    return f"{whole}s"
