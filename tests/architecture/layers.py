@@ -195,6 +195,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "wynd.brokers.redis": ("redis",),
     "wynd.http": ("uvicorn", "starlette"),
     "wynd.cli": ("uvicorn",),
+    "wynd_chat.domain": ("precis_i18n",),  # names as RFC 8266 has them; tables, no I/O
 }
 
 # Who may name only what stands in `__all__` of the packages it imports from.
