@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
@@ -37,6 +36,7 @@ from wynd_chat.wire.requests import (
     Unfit,
 )
 from wynd_chat.wire.strict_json import FRAME_BYTES_MAX, StrictJsonError, parse_object
+from wynd_chat.wire.times import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,13 +68,10 @@ __all__ = [
     "encode_reply",
     "encode_tick",
     "event_object",
-    "time_text",
     "user_object",
 ]
 
 VERSION = 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME_MAX = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -148,15 +145,6 @@ def _unfit(code: ErrorCode, sentence: str, request_id: RequestId) -> Malformed:
 
 
 # Objects
-
-
-def time_text(ms: int) -> str:
-    """Return milliseconds UTC as RFC 3339 with milliseconds: "2026-11-23T19:24:05.123Z".
-
-    What lies outside the years 1970 to 9999 becomes the nearest moment inside.
-    """
-    moment = _EPOCH + timedelta(milliseconds=min(max(ms, 0), _TIME_MAX))
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def author_object(author: Author) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wynd_chat.wire.strategies import EVENTS, TIMES
+from tests.wynd_chat.wire.strategies import EVENTS
 from wynd_chat.domain.errors import ChatError, ErrorCode, UsageError
 from wynd_chat.domain.events import (
     Author,
@@ -46,7 +46,6 @@ from wynd_chat.wire.json_face import (
     encode_reply,
     encode_tick,
     event_object,
-    time_text,
     user_object,
 )
 
@@ -380,19 +379,6 @@ def test_every_event_can_be_encoded_in_one_line(event: Event, with_cid: bool) ->
     frame = encode_event(event, "dev", with_cid=with_cid)
     assert "\n" not in frame
     assert json.loads(frame) == event_object(event, "dev", with_cid=with_cid)
-
-
-def test_times_are_rfc_3339_with_milliseconds() -> None:
-    assert time_text(0) == "1970-01-01T00:00:00.000Z"
-    assert time_text(AT) == AT_TEXT
-    assert time_text(1_000) == "1970-01-01T00:00:01.000Z"
-    assert time_text(-5) == "1970-01-01T00:00:00.000Z"
-    assert time_text(2**63) == "9999-12-31T23:59:59.999Z"
-
-
-@given(TIMES, TIMES)
-def test_times_sort_as_their_texts(one: int, other: int) -> None:
-    assert (time_text(min(one, other))) <= time_text(max(one, other))
 
 
 USER = User(
