@@ -6,7 +6,7 @@ Presence takes no number and is not here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ __all__ = [
     "MessageKind",
     "RoleChanged",
     "TopicChanged",
+    "hidden",
 ]
 
 
@@ -80,6 +81,8 @@ class Message:
     edited_at: int | None = None
     is_deleted: bool = False
     cid: str | None = None
+    is_hidden: bool = False
+    """As somebody reads it who ignores the author: its text and files are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,11 @@ class RoleChanged:
     role: RoomRole
     by: Author
     silenced_until: int | None = None
+
+
+def hidden(message: Message) -> Message:
+    """Return a message as somebody reads it who ignores its author."""
+    return replace(message, text="", mentions=(), files=(), is_hidden=True)
 
 
 EventBody = Message | TopicChanged | Joined | Left | RoleChanged

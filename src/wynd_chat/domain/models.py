@@ -190,6 +190,11 @@ class Room:
         """Whether it is a direct conversation."""
         return self.kind is RoomKind.DM
 
+    def peer_of(self, user_id: str) -> str:
+        """Return the id of the other side of a direct conversation; one's own alone."""
+        ids = (self.dm_key or "").split(" ")
+        return next((one for one in ids if one != user_id), user_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:

@@ -11,7 +11,7 @@ class Faults(Protocol):
     """Is told that a point was reached, and may raise or wait there."""
 
     async def reached(self, point: str) -> None:
-        """Pass a point: "after_commit", "before_publish" or "before_acknowledgement"."""
+        """Pass a point, such as "before_acknowledgement"."""
 
 
 class NoFaults:

@@ -15,6 +15,9 @@ Guarantees, which the contract suite holds every store to:
    second post stores nothing and returns the first.
 5. An operation that is cancelled is carried out whole or not at all.
 6. Operations are carried out in the order of their calls (PostgreSQL: per room).
+7. Every event that `write` or `post` committed is told to the `on_commit` callback, on the loop, in
+   the order of seq per room, before the operation returns: also when its caller was cancelled.
+   Duplicates are not told again.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABOVE_ALL",
+    "DELETED_USER",
     "EventsPage",
     "NewMessage",
     "Posted",
@@ -54,6 +58,7 @@ __all__ = [
 T = TypeVar("T")
 
 ABOVE_ALL = 2**63 - 1  # above every seq and every time; both are 64-bit integers
+DELETED_USER = "Deleted user"  # the name of an author, or anybody in an event, who was dropped
 
 
 class StoreFailure(Exception):
@@ -108,7 +113,7 @@ class EventsPage:
     events: tuple[Event, ...]
     """Ascending."""
     is_complete: bool
-    """False: some in between were trimmed, so this is no whole answer."""
+    """False: some were trimmed, so there is no whole answer; `events` is empty."""
 
 
 class Snapshot(Protocol):
@@ -194,7 +199,8 @@ class Snapshot(Protocol):
     ) -> list[Event]:
         """Return messages with after < seq < before and at >= since, ascending.
 
-        At most `limit`: the newest of them, or the oldest (`newest=False`).
+        The oldest `limit` of them (`newest=False`), or those of the newest `limit` messages that
+        are not older than `since`: both are the same where time rises with seq.
         """
 
     def message(self, room_id: str, seq: int) -> Event | None:
@@ -203,13 +209,17 @@ class Snapshot(Protocol):
     def message_by_cid(self, author_id: str, cid: str) -> Event | None:
         """Return the message an author sent under this cid."""
 
+    def last_message_at(self, room_id: str, author_id: str) -> int | None:
+        """Return when an author last wrote in a room, milliseconds UTC."""
+
     def count_messages(self, room_id: str, *, after: int = 0) -> int:
         """Return the number of undeleted messages above a seq."""
 
     def count_unread(self, user_id: str, *, limit: int = 100) -> dict[str, tuple[int, int]]:
         """Return, by room id, others' undeleted messages above the user's read_seq.
 
-        Pairs of (all, those that mention the user), each counted up to `limit`.
+        One pair for each room the user is in, of (all, those that mention the user), each
+        counted up to `limit`.
         """
 
     # the rest
@@ -249,7 +259,11 @@ class Snapshot(Protocol):
 
 
 class Transaction(Snapshot, Protocol):
-    """A snapshot that can be changed. `put_x` inserts or replaces the row of the same key."""
+    """A snapshot that can be changed. `put_x` inserts or replaces the row of the same key.
+
+    Mistakes of the caller raise ValueError and undo the whole work: a row that refers to one that
+    is not there, a text with U+0000 or a lone surrogate, a room that becomes a direct conversation.
+    """
 
     def put_user(self, user: User) -> None:
         """Store a user.
@@ -259,7 +273,11 @@ class Transaction(Snapshot, Protocol):
         """
 
     def drop_user(self, user_id: str) -> None:
-        """Remove a user with logins, memberships and ignores; messages stay, without author."""
+        """Remove a user with logins, memberships, ignores, bans of and links by the user.
+
+        Messages and events stay, without id and under the name `DELETED_USER`. No user is no
+        error.
+        """
 
     def put_session(self, session: Session) -> None:
         """Store a login."""
@@ -281,7 +299,13 @@ class Transaction(Snapshot, Protocol):
         """End a membership; none is no error."""
 
     def raise_read(self, room_id: str, user_id: str, seq: int) -> int:
-        """Raise the read marker of a member, never lower it; return the one in force."""
+        """Raise the read marker of a member, never lower it; return the one in force.
+
+        It never passes the room's last seq.
+
+        Raises:
+            ChatError: `not_member`.
+        """
 
     def append(self, room_id: str, body: EventBody, at: int) -> Event:
         """Number and store an event that is no message.
@@ -377,6 +401,13 @@ class Store(Protocol):
                 mode) as `check_post` says; `bad_request` for a `reply_to` or a file that is not
                 there.
             StoreFailure: it could not be committed; nothing of it is there.
+        """
+
+    def on_commit(self, callback: Callable[[Room, Event], None]) -> None:
+        """Call `callback` with each event committed by this store object (guarantee 7).
+
+        The room is as it was after the event, its `last_seq` included. The callback must not
+        block or raise; there is one, a later call replaces it.
         """
 
     async def is_writable(self) -> bool:
