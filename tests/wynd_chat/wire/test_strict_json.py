@@ -105,7 +105,10 @@ SLOW = {
 
 @pytest.mark.parametrize("frame", SLOW.values(), ids=SLOW)
 def test_hostile_frames_cost_little(frame: str) -> None:
-    began = time.thread_time()
-    with contextlib.suppress(StrictJsonError):
-        parse_object(frame)
-    assert time.thread_time() - began < 0.02
+    seconds = []
+    for _ in range(3):  # the best counts: a collection of the whole test run may fall into one
+        began = time.thread_time()
+        with contextlib.suppress(StrictJsonError):
+            parse_object(frame)
+        seconds.append(time.thread_time() - began)
+    assert min(seconds) < 0.02
