@@ -3,10 +3,9 @@
 Time is an argument: seconds that never go back. Over the limit something is refused with the time
 to wait, never queued. What is limited how much is in `limits`; what a flood ends in, elsewhere.
 
-Bounds of memory: `Buckets` and `SlidingCount` hold at most `capacity` keys. A key that would be
-judged as a new one (its bucket is full, its window empty) is forgotten when another one comes. If
-there is none such, the key that was used longest ago is forgotten: under so many keys, it gets a
-fresh start.
+Bounds of memory: at most `capacity` keys. A key of `Buckets` or `SlidingCount` that would be judged
+as a new one (its bucket is full, its window empty) is forgotten when another one comes. At the
+capacity, the key that was used longest ago is forgotten: under so many keys, it starts afresh.
 """
 
 from __future__ import annotations
@@ -190,23 +189,42 @@ class SlidingCount:
 
 
 class Strikes:
-    """Counts refusals of one user or connection; those within one second are one strike.
+    """Counts refusals, for each key; those within `merge_s` seconds are one strike.
 
     A client that sends twenty lines at once and then waits has one strike, not ten.
     """
 
-    __slots__ = ("_limit", "_merge_s", "_strikes", "_window_s")
+    __slots__ = ("_capacity", "_limit", "_merge_s", "_strikes", "_window_s")
 
-    def __init__(self, limit: int = 3, window_s: float = 60.0, merge_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        limit: int = 3,
+        window_s: float = 60.0,
+        merge_s: float = 1.0,
+        capacity: int = CAPACITY,
+    ) -> None:
         self._limit = limit
         self._window_s = window_s
         self._merge_s = merge_s
-        self._strikes: deque[float] = deque()
+        self._capacity = capacity
+        self._strikes: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
-    def refused(self, now: float) -> bool:
+    def __len__(self) -> int:
+        return len(self._strikes)
+
+    def strike(self, key: Hashable, now: float) -> bool:
         """Count a refusal; return whether it is a flood: strike `limit` within `window_s`."""
-        if not self._strikes or now >= self._strikes[-1] + self._merge_s:
-            self._strikes.append(now)
-        while self._strikes[0] <= now - self._window_s:
-            self._strikes.popleft()
-        return len(self._strikes) >= self._limit
+        strikes = self._strikes.get(key)
+        if strikes is None:
+            if len(self._strikes) >= self._capacity:
+                self._strikes.popitem(last=False)
+            strikes = self._strikes[key] = deque(maxlen=self._limit)
+        else:
+            self._strikes.move_to_end(key)
+        if not strikes or now >= strikes[-1] + self._merge_s:
+            strikes.append(now)
+        return len(strikes) == self._limit and strikes[0] > now - self._window_s
+
+    def forget(self, key: Hashable) -> None:
+        """Forget a key, such as a connection that has gone; none is no error."""
+        self._strikes.pop(key, None)

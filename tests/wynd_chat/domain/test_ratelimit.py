@@ -195,13 +195,32 @@ def test_time_that_goes_back_does_not_shorten_a_window() -> None:
 
 def test_refusals_within_a_second_are_one_strike_and_the_third_is_a_flood() -> None:
     strikes = Strikes()
-    assert [strikes.refused(now) for now in (0.0, 0.1, 0.5, 0.99)] == [False] * 4
-    assert [strikes.refused(now) for now in (1.0, 1.9)] == [False] * 2
-    assert strikes.refused(2.0)
-    assert strikes.refused(2.1)
+    assert [strikes.strike("a", now) for now in (0.0, 0.1, 0.5, 0.99)] == [False] * 4
+    assert [strikes.strike("a", now) for now in (1.0, 1.9)] == [False] * 2
+    assert strikes.strike("a", 2.0)
+    assert strikes.strike("a", 2.1)
 
 
 def test_strikes_are_forgotten_after_a_minute() -> None:
     strikes = Strikes()
-    assert not any(strikes.refused(now) for now in (0.0, 30.0, 60.0, 90.0, 120.0))
-    assert strikes.refused(121.0)
+    assert not any(strikes.strike("a", now) for now in (0.0, 30.0, 60.0, 90.0, 120.0))
+    assert strikes.strike("a", 121.0)
+
+
+def test_strikes_are_counted_for_each_key_and_can_be_forgotten() -> None:
+    strikes = Strikes()
+    assert not any(strikes.strike(key, now) for key in "abc" for now in (0.0, 1.0))
+    strikes.forget("a")
+    strikes.forget("never seen")
+    assert not strikes.strike("a", 2.0)
+    assert strikes.strike("b", 2.0)
+
+
+def test_strikes_of_too_many_keys_are_forgotten_the_oldest_first() -> None:
+    strikes = Strikes(limit=2, capacity=2)
+    for key in "aba":
+        strikes.strike(key, 0.0)
+    strikes.strike("c", 0.0)
+    assert len(strikes) == 2
+    assert strikes.strike("a", 1.0)
+    assert not strikes.strike("b", 1.0)
