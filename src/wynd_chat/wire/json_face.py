@@ -220,6 +220,8 @@ def _message_object(event: Event, body: Message, room_shown: str, with_cid: bool
         value["edited_at"] = time_text(body.edited_at)
     if body.is_deleted:
         value["deleted"] = True
+    if body.is_hidden:
+        value["hidden"] = True
     if with_cid and body.cid is not None:
         value["cid"] = body.cid
     return value

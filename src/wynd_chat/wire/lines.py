@@ -9,6 +9,7 @@ Decides prefixes, wording and the user's preferences (`/set`). Every word of a u
 | message in the current room, in another | `Alice: hi`, `[#ops] Alice: hi` |
 | direct message | `[to Bob] hi`, `[from Alice] hi`; always with its prefix, it is private |
 | action, the server's own, deleted | `* Alice waves`, `-- text`, `~ 42 was deleted` |
+| of somebody ignored | none; in a list `~ 42 is hidden, you ignore its author` |
 | file | `Alice shared cat.png (120 kB): https://…` |
 | joined, left | `Alice joined #dev`, `Alice left #dev (reason)` |
 | kicked, banned | `Alice was kicked from #dev by Bob (reason)` |
@@ -145,10 +146,14 @@ def event_line(
 ) -> str | None:
     """Return the frame of any event, or None where the reader does not want to see it.
 
+    That is a message of somebody ignored and, where joins are off, who comes and goes.
+
     Events that are no messages name their room, so they need no prefix. Arguments as for
     `message_line`.
     """
     if isinstance(event.body, Message):
+        if event.body.is_hidden:
+            return None
         return message_line(
             event,
             room,
@@ -242,6 +247,8 @@ def _said(
     text = clean_for_terminal(body.text)
     if body.is_deleted:
         return f"~ {event.seq} was deleted"
+    if body.is_hidden:
+        return f"~ {event.seq} is hidden, you ignore its author"
     if body.kind is MessageKind.SYSTEM:
         return f"-- {text}"
     name = _colored(body.author, prefs)

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 EVENT_TYPES = ("message", "topic", "joined", "left", "role")
 """Durable events: they have a seq."""
-NOTICE_TYPES = ("presence", "tick")
+NOTICE_TYPES = ("presence", "tick", "entered", "exited")
 """Ephemeral events: they have none and may be dropped."""
 
 _TEXT: Json = {"type": "string"}
@@ -170,6 +170,7 @@ _SENT: dict[str, Json] = {
             "reply_to": _SEQ,
             "edited_at": _TIME,
             "deleted": {"const": True},
+            "hidden": {"const": True, "description": "The receiver ignores its author."},
             "cid": _TEXT | {"description": "Only to the author's connections."},
         },
         from_=_AUTHOR,
@@ -194,6 +195,15 @@ _SENT: dict[str, Json] = {
         user=_AUTHOR,
         state={"enum": ["online", "away", "offline"]},
     ),
+    "entered": _typed(
+        "entered",
+        {"with": _AUTHOR | {"description": "The other side of a direct conversation."}},
+        room=_ROOM,
+        kind=_one_of(RoomKind),
+        head=_HEAD,
+    )
+    | {"description": "The user is in a room from now on; its events come above `head`."},
+    "exited": _typed("exited", room=_ROOM) | {"description": "The user is no longer in a room."},
     "tick": _typed("tick", {"online": _map(_COUNT)}, at=_TIME, heads=_map(_HEAD)),
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import accumulate
 
 __all__ = ["FRAME_BYTES_MAX", "INTEGER_MAX", "NESTING_MAX", "StrictJsonError", "parse_object"]
 
@@ -17,8 +18,10 @@ FRAME_BYTES_MAX = 65_536  # the face's limit; the listener closes with 1009 befo
 INTEGER_MAX = 2**53 - 1  # RFC 7493 §2.2: beyond it JavaScript and others read another number
 NESTING_MAX = 16  # the deepest message of the face has 5
 
-# Strings are skipped whole, ended or not, and possessively: no character is looked at twice.
-_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+# Strings, ended or not, and all else but brackets; possessively, so that no character is looked at
+# twice.
+_NO_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[^"\[\]{}]++', re.DOTALL)
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER_CHARS_MAX = 17  # a sign and the 16 digits of INTEGER_MAX
 _NUMBER_CHARS_MAX = 64  # a float has at most 24 characters that mean anything
@@ -67,15 +70,9 @@ def _size(text: str) -> int:
 def _check_nesting(frame: str) -> None:
     if frame.count("[") + frame.count("{") <= NESTING_MAX:
         return  # the usual case: not even if all of them were open at once
-    depth = 0
-    for match in _STRING_OR_BRACKET.finditer(frame):
-        first = frame[match.start()]
-        if first in "[{":
-            depth += 1
-            if depth > NESTING_MAX:
-                raise StrictJsonError(f"values nest at most {NESTING_MAX} deep")
-        elif first in "]}":
-            depth -= 1
+    brackets = _NO_BRACKETS.sub("", frame)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > NESTING_MAX:
+        raise StrictJsonError(f"values nest at most {NESTING_MAX} deep")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -69,6 +69,7 @@ MESSAGES = st.builds(
     edited_at=st.none() | TIMES,
     is_deleted=st.booleans(),
     cid=st.none() | LINE.filter(bool),
+    is_hidden=st.sampled_from([False, False, False, True]),
 )
 BODIES = (
     MESSAGES

@@ -303,6 +303,7 @@ FULL = Message(
     reply_to=39,
     edited_at=AT,
     is_deleted=True,
+    is_hidden=True,
 )
 EVENT_OBJECTS: list[tuple[EventBody, dict[str, Any]]] = [
     (MESSAGE, MESSAGE_OBJECT | {"cid": "01JD"}),
@@ -327,6 +328,7 @@ EVENT_OBJECTS: list[tuple[EventBody, dict[str, Any]]] = [
             "reply_to": 39,
             "edited_at": AT_TEXT,
             "deleted": True,
+            "hidden": True,
         },
     ),
     (TopicChanged(ALICE, "hi"), {"type": "topic", "from": ALICE_OBJECT, "topic": "hi"}),

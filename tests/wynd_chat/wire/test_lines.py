@@ -24,6 +24,7 @@ from wynd_chat.domain.events import (
     MessageKind,
     RoleChanged,
     TopicChanged,
+    hidden,
 )
 from wynd_chat.domain.models import Room, RoomKind, RoomRole, UserKind
 from wynd_chat.wire.lines import (
@@ -126,6 +127,13 @@ def test_an_answer_says_to_what() -> None:
 
 def test_a_deleted_message_has_no_text() -> None:
     assert said(message("", is_deleted=True)) == "~ 42 was deleted"
+
+
+def test_a_message_of_somebody_ignored_is_not_shown() -> None:
+    shown = Message(id="m_1", author=ALICE, kind=MessageKind.TEXT, text="hi")
+    assert seen(hidden(shown)) is None
+    listed = history_line(event(hidden(shown)), DEV, file_link=link)
+    assert listed == "[42 19:24] ~ 42 is hidden, you ignore its author"
 
 
 def test_a_line_cannot_forge_another() -> None:
@@ -276,7 +284,8 @@ VIEWS = st.fixed_dictionaries(
 def test_every_event_is_one_safe_frame(of: Event, room: Room, view: dict[str, Any]) -> None:
     line = event_line(of, room, file_link=link, **view)
     if line is None:
-        assert not view["prefs"].joins
+        is_hidden = isinstance(of.body, Message) and of.body.is_hidden
+        assert is_hidden or not view["prefs"].joins
     else:
         assert_one_frame(line)
         if not isinstance(of.body, Message):
@@ -293,7 +302,7 @@ def test_a_message_begins_with_what_the_server_wrote(
     line = message_line(of, room, file_link=link, **view | {"prefs": TextPrefs()})
     author = name_text(body.author.name)
     starts: tuple[str, ...] = (f"{author}: ", f"{author} (re ", f"{author} shared ")
-    if body.is_deleted:
+    if body.is_deleted or body.is_hidden:
         starts = ("~ ",)
     elif body.kind is MessageKind.SYSTEM:
         starts = ("-- ",)
@@ -310,5 +319,7 @@ def test_a_message_begins_with_what_the_server_wrote(
 def test_color_and_bell_add_their_own_codes_only(of: Event, room: Room) -> None:
     prefs = TextPrefs(color=True, bell=True)
     line = event_line(of, room, is_current=True, viewer_id="u_A", file_link=link, prefs=prefs)
-    assert line is not None
+    if line is None:
+        assert isinstance(of.body, Message)
+        return
     assert_one_frame(re.sub("\x1b\\[(3[1-6]|0)m", "", line.removesuffix("\a")))

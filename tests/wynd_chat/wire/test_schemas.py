@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wynd_chat.wire.strategies import AUTHORS, EVENTS, REQUESTS_OF_CLIENTS, USERS
+from tests.wynd_chat.wire.strategies import AUTHORS, EVENTS, REQUESTS_OF_CLIENTS, ROOMS, USERS
 from wynd_chat.domain.commands import COMMANDS
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Author, Event
-from wynd_chat.domain.models import RoomKind, User, UserKind
+from wynd_chat.domain.models import Room, RoomKind, User, UserKind
 from wynd_chat.wire.json_face import (
     Hello,
     HelloLimits,
@@ -30,6 +30,7 @@ from wynd_chat.wire.json_face import (
     encode_tick,
     user_object,
 )
+from wynd_chat.wire.json_rooms import encode_entered, encode_exited
 from wynd_chat.wire.json_sync import SyncRefused, SyncRoom, encode_sync
 from wynd_chat.wire.requests import REQUESTS, Request, encode_request
 from wynd_chat.wire.schemas import (
@@ -77,10 +78,16 @@ def test_events_are_as_described(event: Event, with_cid: bool) -> None:
 
 @given(AUTHORS, st.sampled_from(["online", "away", "offline"]), st.none() | st.text())
 def test_notices_are_as_described(user: Author, state: str, text: str | None) -> None:
-    assert NOTICE_TYPES == ("presence", "tick")
     assert_described(encode_presence(user, state, text), "presence")
     assert_described(encode_tick(0, {"dev": 0, "lobby": 44}), "tick")
     assert_described(encode_tick(0, {}, {"dev": 312}), "tick")
+
+
+@given(ROOMS, st.none() | AUTHORS)
+def test_memberships_are_as_described(room: Room, peer: Author | None) -> None:
+    assert set(NOTICE_TYPES) == {"presence", "tick", "entered", "exited"}
+    assert_described(encode_entered(room, peer), "entered")
+    assert_described(encode_exited(room), "exited")
 
 
 @given(st.none() | USERS, st.booleans())
