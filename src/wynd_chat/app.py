@@ -15,14 +15,13 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.requests import Request
-
 from wynd_chat import __version__
 from wynd_chat.adapters.broker.memory import MemoryBroker
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
 from wynd_chat.adapters.passwords import ArgonPasswords
-from wynd_chat.adapters.store import make_store
+from wynd_chat.adapters.store.making import make_store
 from wynd_chat.domain.presence import Presence
+from wynd_chat.gateway.addresses import base_url_of
 from wynd_chat.gateway.admission import Admission
 from wynd_chat.gateway.calls import Router
 from wynd_chat.gateway.commands import HANDLERS
@@ -48,7 +47,6 @@ from wynd_chat.settings import guests_allowed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wynd import Request as Upgrade
     from wynd_chat.domain.events import FileInfo
     from wynd_chat.ports.clock import Clock, Tokens
     from wynd_chat.ports.faults import Faults
@@ -70,7 +68,7 @@ async def open_store(settings: Settings) -> Store:
     Raises:
         StoreUnusable: it cannot be opened; the text says what to do.
     """
-    store = make_store(settings.storage.database_url, is_ephemeral=settings.storage.is_ephemeral)
+    store = make_store(settings.storage.database_url)
     await store.open()
     return store
 
@@ -155,6 +153,7 @@ class Chat:
         router = Router(
             services, hub, HANDLERS, doorman.check_guests, is_strict=settings.text.strict_tutorial
         )
+        base_url = base_url_of(settings.server.public_url)
         sockets = Sockets(
             services,
             hub,
@@ -164,7 +163,7 @@ class Chat:
             server_name=settings.server.name,
             version=__version__,
             origins=settings.server.origins or "same-host",
-            base_url=self._base_url,
+            base_url=base_url,
         )
         self.metrics = Metrics()
         self._lag = LoopLag(self.metrics, clock)
@@ -179,7 +178,7 @@ class Chat:
             doorman=doorman,
             sockets=sockets,
             hub=hub,
-            base_url=self._base_url,
+            base_url=base_url,
         )
         self.health.start()
         self._lag.start()
@@ -206,15 +205,6 @@ class Chat:
 
     def _are_guests_allowed(self) -> bool:
         return guests_allowed(self.settings, [host for host, _ in self.listeners.addresses])
-
-    def _base_url(self, request: Request | Upgrade) -> str:
-        """Return where a request reached the chat: as set, else as it says itself."""
-        if self.settings.server.public_url is not None:
-            return self.settings.server.public_url.rstrip("/")
-        if isinstance(request, Request):
-            return str(request.base_url).rstrip("/")
-        scheme = "https" if request.secure else "http"
-        return f"{scheme}://{request.host}"
 
     def _file_link(self, file: FileInfo) -> str:
         base = self.settings.server.public_url or self.local_url

@@ -109,7 +109,10 @@ class JsonClient(Client):
         """Carry out a request; return the reply, None where it has no id."""
         match request:
             case Auth():
-                fields = await self._auth(request)
+                known = await self._auth(request)
+                if known is None:
+                    return None  # refused for the last time; the connection ends
+                fields = known
             case Name():
                 fields = await self._name(request)
             case Sync():
@@ -127,7 +130,7 @@ class JsonClient(Client):
                 fields = {"commands": self._router.command_objects()}
         return None if request.id is None else json_face.encode_reply(request.id, **fields)
 
-    async def _auth(self, request: Auth) -> dict[str, object]:
+    async def _auth(self, request: Auth) -> dict[str, object] | None:
         try:
             user, session = await self._doorman.resume(request.token)
         except ChatError as error:
@@ -136,7 +139,7 @@ class JsonClient(Client):
                 if self._auth_failures >= AUTH_FAILURES_MAX:
                     self._refuse(request.id, error)
                     self.handle.close(CloseCode.UNAUTHORIZED, CloseCode.UNAUTHORIZED.reason)
-                    return {}
+                    return None
             raise
         await self.become(user, session.token_hash)
         return {"user": json_face.user_object(user)}

@@ -103,7 +103,7 @@ class Listeners:
                 self._app.serving(
                     self._port,
                     host=host,
-                    trusted_proxies=list(self._trusted_proxies),
+                    trusted_proxies=",".join(self._trusted_proxies),
                     drain_s=DRAIN_S,
                 )
             )

@@ -46,7 +46,9 @@ class Presences:
         """A connection has a name now, or another one."""
         self._users[user.id] = user
         self._farewells.pop(user.id, None)
-        if self._presence.connected(connection, user.id, face, self._clock.monotonic()):
+        has_come = self._presence.connected(connection, user.id, face, self._clock.monotonic())
+        self._expire()  # the connection may have been somebody else's last
+        if has_come:
             assert self._watcher is not None  # attached by the composition root
             self._watcher.came(user, connection)
 
@@ -106,7 +108,7 @@ class Presences:
         farewell = self._farewells.pop(user_id, None)
         if user is not None and self._watcher is not None:
             self._watcher.went(user, farewell)
-        if not self._presence.is_held(user_id, self._clock.monotonic()):
+        if not self._presence.is_online(user_id):
             self._users.pop(user_id, None)
 
     def _arm(self) -> None:
@@ -120,10 +122,9 @@ class Presences:
         self._timer = self._clock.call_later(delay, self._expire)
 
     def _expire(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = self._next = None
         for user_id in self._presence.expire(self._clock.monotonic()):
             self._went(user_id)
-        for user_id in [*self._users]:
-            if not self._presence.is_online(user_id) and not self.is_held(user_id):
-                self._users.pop(user_id)
         self._arm()
