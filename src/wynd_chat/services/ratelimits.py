@@ -38,7 +38,7 @@ class RateLimits:
         self._uploads = SlidingCount(limits.uploads_per_minute, MINUTE_S, KEYS_MAX)
         self._logins = SlidingCount(limits.logins_per_3_minutes, 3 * MINUTE_S, KEYS_MAX)
         self._registrations = SlidingCount(limits.registrations_per_hour, HOUR_S, KEYS_MAX)
-        self._strikes: dict[int, Strikes] = {}
+        self._strikes = Strikes(capacity=KEYS_MAX)
         self.refused: dict[str, int] = {}
         """How often each limit refused, by its name; for `/metrics`."""
 
@@ -79,14 +79,13 @@ class RateLimits:
 
     def is_flooding(self, connection: int) -> bool:
         """Note a refusal of a connection; tell whether it is the one too many."""
-        strikes = self._strikes.setdefault(connection, Strikes())
-        return strikes.refused(self._clock.monotonic())
+        return self._strikes.strike(connection, self._clock.monotonic())
 
     def forget(self, connection: int) -> None:
         """Forget a connection that has gone."""
         self._frames.forget(connection)
         self._commands.forget(connection)
-        self._strikes.pop(connection, None)
+        self._strikes.forget(connection)
 
     def _take(self, name: str, limit: Buckets | SlidingCount, key: Hashable) -> None:
         wait = limit.take(key, self._clock.monotonic())
