@@ -4,6 +4,7 @@
 
 The folder holds `confusables.txt` (UTS 39), `Scripts.txt`, `ScriptExtensions.txt` and
 `PropertyValueAliases.txt` (UCD), all of one version of Unicode, as its consortium publishes them.
+Use the newest Python: what NFKC changes is left out as this Python's own Unicode data say.
 """
 
 from __future__ import annotations
