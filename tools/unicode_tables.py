@@ -25,7 +25,7 @@ HEADER = '''\
 
 Made by tools/unicode_tables.py from data files of Unicode {version}; do not edit. What they mean is
 in `confusables`. Copyright © Unicode, Inc., used under the Unicode License v3
-(https://www.unicode.org/license.txt).
+(LICENSE-UNICODE.txt).
 """
 
 from __future__ import annotations
