@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.wynd_chat.domain.rows import a_member, a_room, a_user
 from wynd_chat.adapters.store.memory import MemoryStore
+from wynd_chat.adapters.store.postgres import PostgresStore
 from wynd_chat.adapters.store.sqlite import SqliteStore
 from wynd_chat.domain.events import Author, Joined, MessageKind
 from wynd_chat.domain.models import (
@@ -54,6 +55,7 @@ __all__ = [
     "joined",
     "memory_chat",
     "opened",
+    "postgres_chat",
     "sqlite_chat",
 ]
 
@@ -82,6 +84,11 @@ def memory_chat() -> Chat:
 def sqlite_chat(folder: Path) -> Chat:
     """Return a chat in a file of a folder."""
     return Chat("sqlite", lambda: SqliteStore(folder / "chat.db"))
+
+
+def postgres_chat(url: str) -> Chat:
+    """Return a chat in a database of a server."""
+    return Chat("postgres", lambda: PostgresStore(url))
 
 
 @asynccontextmanager

@@ -1,15 +1,14 @@
 """Group commit: what waits for one transaction, and how it is run inside it.
 
 Shared by the SQL stores. Every operation has a savepoint of its own, so that one that fails takes
-nothing else with it; consecutive posts are one batch. Begins and commits nothing: the store that
-owns the connection does, and resolves the operations afterwards.
+nothing else with it; consecutive posts are one batch. Begins and commits nothing: the writer that
+owns the connection does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -31,18 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP_MAX",
-    "WAITING_MAX",
     "GroupLost",
     "Operation",
     "is_writable",
-    "resolve",
     "run_group",
 ]
 
-logger = logging.getLogger("wynd_chat.store")
-
 GROUP_MAX = 512  # operations in one transaction; at 40 us each it takes 20 ms
-WAITING_MAX = 10_000  # operations; as many as a full server has users, each with one under way
 PROBE_S = 2.0  # readiness must follow a fault within 5 s
 PROBE_CHARACTERS = 16_384  # more than a page, so that it needs new space as a message does
 
@@ -185,25 +179,3 @@ def grow(transaction: Transaction) -> None:
 def touch(transaction: Transaction) -> None:
     """Write a row as it is, so that there is something to commit."""
     transaction.put_meta("epoch", transaction.meta("epoch") or "")
-
-
-def resolve(operations: Sequence[Operation], tell: Callable[[Room, Event], None] | None) -> None:
-    """Tell what happened and let the callers go on; for the loop's thread, after the commit.
-
-    A caller that was cancelled meanwhile is not told; its events are.
-    """
-    for operation in operations:
-        if tell is not None:
-            for room, event in operation.happened:
-                try:
-                    tell(room, event)
-                except Exception:
-                    logger.exception("What follows a commit failed; readers may be late.")
-        if operation.future.done():
-            continue
-        if operation.error is None:
-            operation.future.set_result(operation.result)
-        elif isinstance(operation.error, StopIteration):
-            operation.future.set_exception(RuntimeError("a work raised StopIteration"))
-        else:
-            operation.future.set_exception(operation.error)

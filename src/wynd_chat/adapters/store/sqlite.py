@@ -1,7 +1,7 @@
 """`SqliteStore`: one file, one writer thread with group commit, a few reader threads.
 
-This file is the loop's side: it queues operations, bounds how many wait, and resolves them after
-their commit. `sqlite_writer` and `sqlite_readers` are the threads, `sqlite_file` the database.
+This file puts the parts together: `intake` is the loop's side, `sqlite_writer` and `sqlite_readers`
+are the threads, `sqlite_file` is the database.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wynd_chat.adapters.store.groups import WAITING_MAX, Operation, is_writable, resolve
+from wynd_chat.adapters.store.groups import is_writable
+from wynd_chat.adapters.store.intake import Intake
 from wynd_chat.adapters.store.sqlite_file import SqliteFile
 from wynd_chat.adapters.store.sqlite_readers import SqliteReaders
 from wynd_chat.adapters.store.sqlite_writer import SqliteWriter
-from wynd_chat.ports.store import Posted, StoreFailure
+from wynd_chat.ports.store import StoreFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wynd_chat.domain.events import Event
     from wynd_chat.domain.models import Room
-    from wynd_chat.ports.store import NewMessage, Snapshot, Transaction
+    from wynd_chat.ports.store import NewMessage, Posted, Snapshot, Transaction
 
 __all__ = ["SqliteStore"]
 
@@ -48,18 +49,14 @@ class SqliteStore:
     ) -> None:
         self._file = SqliteFile(Path(path), busy_s=busy_s)
         self._after_commit = after_commit
-        self._tell: Callable[[Room, Event], None] | None = None
+        self._intake = Intake()
         self._changed: Callable[[], None] | None = None
         self._writer: SqliteWriter | None = None
         self._readers: SqliteReaders | None = None
-        self._is_open = False
-        self._waiting = 0
-        self._posts = 0
-        self._groups = 0
 
     def on_commit(self, callback: Callable[[Room, Event], None]) -> None:
         """Call `callback` with each event this store committed."""
-        self._tell = callback
+        self._intake.on_commit(callback)
 
     def on_foreign_change(self, callback: Callable[[], None]) -> None:
         """Call `callback`, on the loop, after another program wrote to the file.
@@ -70,25 +67,25 @@ class SqliteStore:
 
     async def open(self) -> None:
         """Check and migrate the file, then start the threads."""
-        if self._is_open:
+        if self._intake.is_open:
             return
         await asyncio.to_thread(self._file.prepare, secrets.token_hex(8))
         self._readers = SqliteReaders(self._file)
         self._writer = SqliteWriter(
             self._file,
-            hand_back=self._take_back,
+            hand_back=self._intake.resolve,
             changed=self._tell_changed,
             after_commit=self._after_commit,
         )
-        self._is_open = True
+        self._intake.is_open = True
 
     async def close(self) -> None:
         """Finish what was accepted, then end the threads."""
         writer, readers = self._writer, self._readers
         if writer is None or readers is None:
             return
-        if self._is_open:
-            self._is_open = False
+        if self._intake.is_open:
+            self._intake.is_open = False
             writer.stop()
         await asyncio.shield(writer.ended)
         await readers.close()
@@ -105,7 +102,7 @@ class SqliteStore:
 
     async def read(self, work: Callable[[Snapshot], T]) -> T:
         """Run `work` in a reader's thread, over one moment."""
-        if not self._is_open or self._readers is None:
+        if not self._intake.is_open or self._readers is None:
             raise StoreFailure("the store is closed")
         return await self._readers.read(work)
 
@@ -118,28 +115,17 @@ class SqliteStore:
         writer = self._writer
         return {
             "commits": 0 if writer is None else writer.commits,
-            "posts": self._posts,
-            "groups": self._groups,
+            "posts": self._intake.posts,
+            "groups": self._intake.groups,
             "commit_seconds": 0.0 if writer is None else writer.commit_seconds,
-            "waiting": self._waiting,
+            "waiting": self._intake.waiting,
         }
 
     def _submit(self, todo: Callable[[Transaction], Any] | NewMessage) -> asyncio.Future[Any]:
-        """Queue an operation; its future belongs to its caller alone."""
-        if not self._is_open or self._writer is None:
-            raise StoreFailure("the store is closed")
-        if self._waiting >= WAITING_MAX:
-            raise StoreFailure("too many writes are waiting")
-        operation = Operation(todo, asyncio.get_running_loop().create_future())
-        self._waiting += 1
+        operation = self._intake.accept(todo)
+        assert self._writer is not None
         self._writer.submit(operation)
         return operation.future
-
-    def _take_back(self, operations: list[Operation]) -> None:
-        self._waiting -= len(operations)
-        self._groups += 1
-        self._posts += sum(isinstance(operation.result, Posted) for operation in operations)
-        resolve(operations, self._tell)
 
     def _tell_changed(self) -> None:
         if self._changed is not None:

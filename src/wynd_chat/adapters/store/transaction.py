@@ -35,7 +35,7 @@ from wynd_chat.adapters.store.rows import (
 )
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Event
-from wynd_chat.ports.store import DELETED_USER, Posted
+from wynd_chat.ports.store import DELETED_USER, Posted, StoreFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -320,11 +320,13 @@ class SqlTransaction(SqlSnapshot):
         savepoint = self._connection.begin_nested()
         try:
             self._put(table, row, kept)
-        except ValueError:
+        except (ValueError, StoreFailure):
             assert self.failed is not None
-            if not self.failed.is_unique:
+            if self.failed.is_fatal:
                 raise
             savepoint.rollback()
+            if not self.failed.is_unique:
+                raise
             self.failed = None
             raise refusal from None
         savepoint.commit()
