@@ -55,15 +55,20 @@ def _verdict(found: dict[str, Any], ratios: dict[str, list[float]]) -> list[str]
         for name, taken in ratios.items()
         if "wynd" in name.lower() and "without" not in name and taken
     ]
-    if found["most"] is None or not ours:
+    if not ours:
         return []
-    wanted = f"Wanted: at most {found['most']:.2f} for each of ours; "
-    worst = max(ours, key=median)
-    if median(worst) <= found["most"]:
+    most = found["most"]
+    if most is None:  # the best of ours beside the cheapest peer, which is the yardstick
+        most, judged = 1.0, min(ours, key=median)
+        wanted = f"Wanted: the best of ours not above {found['yardstick']}; "
+    else:
+        judged = max(ours, key=median)
+        wanted = f"Wanted: at most {most:.2f} for each of ours; "
+    if median(judged) <= most:
         return ["", wanted + "holds."]
-    if min(worst) <= found["most"]:
+    if min(judged) <= most:
         return ["", wanted + "falls short within the spread."]
-    return ["", wanted + f"**falls short**: {median(worst):.2f}."]
+    return ["", wanted + f"**falls short**: {median(judged):.2f}."]
 
 
 def _ratios(found: dict[str, Any], name: str) -> list[float]:

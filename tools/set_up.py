@@ -68,7 +68,7 @@ def install_library(venv: Path) -> None:
         if has_cargo:
             say("building the native engine (a minute or two the first time)")
         environment = {**os.environ, "WYND_REQUIRE_NATIVE": required}
-        pip(venv, "--no-build-isolation", "--editable", ".[fast]", environment=environment)
+        pip(venv, "--no-build-isolation", "--editable", ".[fast,chat]", environment=environment)
         stamp.write_text(library_digest(has_cargo, required))  # cargo may have written its lock
     if not has_cargo and not any((ROOT / "src" / "wynd").glob("_engine.*.so")):
         say(NO_CARGO)

@@ -20,7 +20,7 @@ PAGE = """\
 <script>
 const points = [];
 const graph = document.getElementById('graph').getContext('2d');
-const socket = new WebSocket(`ws://${location.host}/ws`);
+const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/ws`);
 socket.onmessage = (event) => {
     const { load, watchers } = JSON.parse(event.data);
     document.getElementById('load').textContent = load.toFixed(2);

@@ -15,7 +15,8 @@ PAGE = """\
 <script>
 const board = document.getElementById('board');
 const pen = board.getContext('2d');
-const socket = new WebSocket(`ws://${location.host}/boards${location.pathname}`);
+const host = location.origin.replace(/^http/, 'ws');
+const socket = new WebSocket(`${host}/boards${location.pathname}`);
 let last = null;
 function draw([x1, y1, x2, y2]) {
     pen.beginPath(); pen.moveTo(x1, y1); pen.lineTo(x2, y2); pen.stroke();

@@ -81,6 +81,11 @@ def test_the_table_says_whether_a_target_held() -> None:
     document["comparisons"][0]["samples"]["wynd serve"] = [{"cpu_us": 12.0, "rate": 1}] * 2
     document["comparisons"][0]["samples"]["uvicorn"] = [{"cpu_us": 10.0, "rate": 1}] * 2
     assert web_table(document).endswith("**falls short**: 1.20.")
+    document["comparisons"][0]["most"] = None
+    wanted = "Wanted: the best of ours not above uvicorn; "
+    assert web_table(document).endswith(f"{wanted}**falls short**: 1.20.")
+    document["comparisons"][0]["samples"]["wynd def"] = [{"cpu_us": 9.0, "rate": 1}] * 2
+    assert web_table(document).endswith(f"{wanted}holds.")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pins processes and reads /proc")

@@ -46,7 +46,7 @@ def test_tutorial_page_shows_the_whole_program(program: Path) -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *PAGES], ids=name_of)
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     for target in links_of(page):
         if re.match(r"https?://", target):

@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.wynd.http.serving import Server, serving
+from tests.wynd.http.serving import HOSTS, Served, served_by
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.parametrize("host", HOSTS)]
 
 
 def need(package: str) -> None:
@@ -21,7 +21,7 @@ def need(package: str) -> None:
         pytest.skip(f"{package} is not installed")
 
 
-def socket_of(server: Server, path: str, **options: Any) -> Any:
+def socket_of(server: Served, path: str, **options: Any) -> Any:
     return connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None, **options)
 
 
@@ -99,9 +99,9 @@ def fastapi_app() -> Any:
     return app
 
 
-async def test_fastapi_echo_and_json() -> None:
+async def test_fastapi_echo_and_json(host: str) -> None:
     need("fastapi")
-    async with serving(fastapi_app()) as server:
+    async with served_by(host, fastapi_app()) as server:
         async with socket_of(server, "/ws") as socket:
             await socket.send("hi")
             assert await socket.recv() == "Message text was: hi"
@@ -111,9 +111,9 @@ async def test_fastapi_echo_and_json() -> None:
             assert socket.subprotocol == "json"
 
 
-async def test_fastapi_dependencies_cookie_and_query() -> None:
+async def test_fastapi_dependencies_cookie_and_query(host: str) -> None:
     need("fastapi")
-    async with serving(fastapi_app()) as server:
+    async with served_by(host, fastapi_app()) as server:
         async with socket_of(
             server, "/items/foo/ws?q=3", additional_headers={"Cookie": "session=me"}
         ) as socket:
@@ -130,9 +130,9 @@ async def test_fastapi_dependencies_cookie_and_query() -> None:
             await socket_of(server, "/nowhere")
 
 
-async def test_fastapi_disconnection_and_several_clients() -> None:
+async def test_fastapi_disconnection_and_several_clients(host: str) -> None:
     need("fastapi")
-    async with serving(fastapi_app()) as server, socket_of(server, "/ws/1") as one:
+    async with served_by(host, fastapi_app()) as server, socket_of(server, "/ws/1") as one:
         async with socket_of(server, "/ws/2") as two:
             await two.send("hello")
             assert await two.recv() == "You wrote: hello"
@@ -144,7 +144,7 @@ async def test_fastapi_disconnection_and_several_clients() -> None:
 # Litestar
 
 
-async def test_litestar_handlers_and_listeners() -> None:
+async def test_litestar_handlers_and_listeners(host: str) -> None:
     need("litestar")
     from litestar import Litestar, WebSocket, websocket, websocket_listener
 
@@ -157,7 +157,7 @@ async def test_litestar_handlers_and_listeners() -> None:
         return {"twice": 2 * data["number"]}
 
     app = Litestar([websocket("/raw")(handler), websocket_listener("/double")(listener)])
-    async with serving(app) as server:
+    async with served_by(host, app) as server:
         async with socket_of(server, "/raw") as socket:
             await socket.send("one")
             assert await socket.recv() == "got one"
@@ -170,7 +170,7 @@ async def test_litestar_handlers_and_listeners() -> None:
 # Django Channels
 
 
-async def test_channels_consumers() -> None:
+async def test_channels_consumers(host: str) -> None:
     need("channels")
     from django.conf import settings
 
@@ -196,7 +196,7 @@ async def test_channels_consumers() -> None:
 
     routes = [path("echo", Echo.as_asgi()), path("no", Refusing.as_asgi())]
     app = ProtocolTypeRouter({"websocket": URLRouter(routes)})
-    async with serving(app, lifespan="off") as server:
+    async with served_by(host, app) as server:
         async with socket_of(server, "/echo", subprotocols=["chat"]) as socket:
             assert socket.subprotocol == "chat"
             for message in ("text", b"\x00bytes"):

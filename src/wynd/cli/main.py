@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wynd.cli.creating import TEMPLATES, create
 from wynd.cli.failure import Failure
 from wynd.cli.serving import LEVELS, ServeOptions, serve_application
-from wynd.cli.supervisor import end_with_supervisor, supervise
+from wynd.cli.supervisor import end_with_supervisor, supervise, tell_supervisor
 from wynd.tls import Tls
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+DRAIN_S_MAX = 86_400  # a day; whoever wants no end wants no stop
 WORKERS_MAX = 1024  # more is a typing error
 
 
@@ -64,7 +65,7 @@ def _serve(options: argparse.Namespace, given: list[str]) -> int:
         return supervise(serve, options.workers, options.reload, given, _say)
     if options.worker:
         end_with_supervisor()
-    serve_application(serve, _say)
+    serve_application(serve, _say, tell_supervisor if options.worker else None)
     return 0
 
 
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--root-path", default="", metavar="PATH", help="what a proxy takes away")
     serve.add_argument("--log-level", choices=LEVELS, default="info", help="(info)")
-    serve.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help="(30)")
+    serve.add_argument("--drain", type=_seconds, default=30.0, metavar="SECONDS", help="(30)")
     serve.add_argument("--app-dir", default=".", metavar="FOLDER", help="where modules are (.)")
     for hidden in ("--worker", "--reuse-port"):
         serve.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
@@ -108,6 +109,16 @@ def _port(text: str) -> int:
     if text.isdecimal() and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"a port is 0 to 65535, not {text!r}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if 0 <= seconds <= DRAIN_S_MAX:
+        return seconds
+    raise argparse.ArgumentTypeError(f"seconds are 0 to {DRAIN_S_MAX}, not {text!r}")
 
 
 def _workers(text: str) -> int:

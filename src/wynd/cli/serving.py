@@ -69,8 +69,14 @@ def load_application(name: str, folder: str = ".") -> Any:
     return found
 
 
-def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None:
+def serve_application(
+    options: ServeOptions, say: Callable[[str], None], tell: Callable[[], None] | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        say: takes the lines that tell where it serves.
+        tell: called instead when it listens: somebody else says where.
 
     Raises:
         Failure: the application, the port or the certificate cannot be used.
@@ -93,9 +99,11 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
         listener = {"host": options.host, "reuse_port": options.reuse_port, "port": options.port}
 
     def told(addresses: tuple[Address, ...]) -> None:
-        if options.fd is None and not options.reuse_port:
-            for line in where(addresses, is_secure=options.tls is not None):
-                say(line)
+        if tell is not None:
+            tell()
+            return
+        for line in where(addresses, is_secure=options.tls is not None):
+            say(line)
 
     try:
         serves.run(
@@ -113,7 +121,7 @@ def serve_application(options: ServeOptions, say: Callable[[str], None]) -> None
     except CertificateError as error:
         raise Failure(str(error)) from error
     except OSError as error:
-        raise Failure(f"cannot serve on {_target(options)}: {error.strerror or error}") from error
+        raise Failure(error.strerror or str(error)) from error
 
 
 def _check_proxies(trusted: str) -> None:
@@ -137,7 +145,3 @@ def where(addresses: tuple[Address, ...], *, is_secure: bool) -> list[str]:
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
             lines.append(f"Serving on {scheme}://{host}:{address[1]}")
     return lines
-
-
-def _target(options: ServeOptions) -> str:
-    return options.uds or f"{options.host}:{options.port}"

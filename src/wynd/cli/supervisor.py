@@ -8,6 +8,7 @@ elsewhere, and for Unix sockets, all accept from one shared socket.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -21,16 +22,18 @@ from typing import TYPE_CHECKING
 from wynd.cli.failure import Failure
 from wynd.cli.serving import load_application, where
 from wynd.engines.base import ListenerOptions
+from wynd.engines.certificates import server_context
 from wynd.engines.sockets import address_of, close_sockets, open_sockets
+from wynd.errors import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wynd.cli.serving import ServeOptions
 
-__all__ = ["Workers", "end_with_supervisor", "supervise"]
+__all__ = ["Workers", "end_with_supervisor", "supervise", "tell_supervisor"]
 
-HEALTHY_S = 1.0  # a worker that lived so long is restarted at once
+HEALTHY_S = 1.0  # a worker that listened so long is restarted at once
 EARLY_DEATHS_MAX = 5  # in a row: the application cannot start, and trying on helps nobody
 LOOK_S = 0.2  # how often workers and files are looked at
 SPARE_S = 5.0  # what a worker has beyond its drain before it is killed
@@ -51,22 +54,27 @@ def supervise(
         given: the command line, which a worker gets too.
 
     Raises:
-        Failure: the port is in use, or workers die as soon as they start.
+        Failure: the port is in use, the certificate cannot be used, or workers die as soon as they
+            start.
     """
     if os.name != "posix":
         raise Failure("--workers and --reload need a POSIX system")
+    if options.tls is not None:
+        try:
+            server_context(options.tls)
+        except CertificateError as error:
+            raise Failure(str(error)) from error
     if not reloads:
         _check(options)
     sockets = _open(options)
     try:
         if count > 1:
             say(f"warning: {SCOPE_WARNING}")
-        for line in where(tuple(map(address_of, sockets)), is_secure=options.tls is not None):
-            say(line)
         workers = Workers(
             _commands(options, given, sockets),
             count,
             options.drain_s,
+            where(tuple(map(address_of, sockets)), is_secure=options.tls is not None),
             passes_hangup_on=options.tls is not None,
         )
         return workers.run(_Files(Path(options.app_dir)) if reloads else None, say)
@@ -106,8 +114,7 @@ def _open(options: ServeOptions) -> list[socket.socket]:
     try:
         sockets = asyncio.run(open_sockets(listener))
     except OSError as error:
-        target = options.uds or f"{options.host}:{options.port}"
-        raise Failure(f"cannot serve on {target}: {error.strerror or error}") from error
+        raise Failure(error.strerror or str(error)) from error
     if _shares(options):
         return sockets[:1]
     held = []
@@ -134,14 +141,58 @@ def _commands(
     return [*command, "--reuse-port", "--port", str(sockets[0].getsockname()[1])], ()
 
 
+# The standard input of a worker is a socket to its supervisor: one byte tells that the worker
+# listens, and its end that nobody watches the worker any more. Not `sys.stdin`: a thread that waits
+# inside its lock aborts an interpreter that ends.
+
+
 def end_with_supervisor() -> None:
-    """In a worker: stop when the supervisor has gone, which its end of our standard input tells."""
+    """In a worker: stop when the supervisor has gone."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        with contextlib.suppress(OSError):  # a reset is an end too
+            while os.read(0, 1):
+                pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="wynd-supervisor", daemon=True).start()
+
+
+def tell_supervisor() -> None:
+    """In a worker: say that it listens."""
+    with contextlib.suppress(OSError):  # it has gone; `end_with_supervisor` sees that
+        os.write(0, b".")
+
+
+class _Worker:
+    """One process, and since when it listens."""
+
+    def __init__(self, command: Sequence[str], descriptors: tuple[int, ...]) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._channel.setblocking(False)
+        with theirs:
+            self.process = subprocess.Popen(
+                command,
+                pass_fds=descriptors,
+                stdin=theirs.fileno(),
+                process_group=0,  # Ctrl-C comes here alone; a second signal would cut the drain
+            )
+        self._listens_since: float | None = None
+
+    def listens_for(self) -> float | None:
+        """Return for how many seconds it has been listening, as far as it was looked at."""
+        now = time.monotonic()
+        if self._listens_since is None:
+            try:
+                told = self._channel.recv(1)
+            except OSError:  # nothing yet, or a process that was killed
+                told = b""
+            self._listens_since = now if told else None
+        return None if self._listens_since is None else now - self._listens_since
+
+    def close(self) -> None:
+        """Let go of a process that has ended."""
+        self._channel.close()
 
 
 class Workers:
@@ -151,6 +202,7 @@ class Workers:
         command: the command line, and descriptors that the processes inherit.
         count: how many run.
         drain_s: seconds they have for their end.
+        places: the lines that tell where they serve; said when the first of them listens.
         passes_hangup_on: whether SIGHUP is for them: they read their certificates again.
     """
 
@@ -159,19 +211,21 @@ class Workers:
         command: tuple[list[str], tuple[int, ...]],
         count: int,
         drain_s: float,
+        places: Sequence[str],
         *,
         passes_hangup_on: bool = False,
     ) -> None:
         self._command, self._descriptors = command
         self._count = count
         self._drain_s = drain_s
-        self._running: dict[subprocess.Popen[bytes], float] = {}
+        self._untold_places = list(places)
+        self._running: list[_Worker] = []
         self._early_deaths = 0
         self._ends = False
         self._passes_hangup_on = passes_hangup_on
         self._hung_up = False
-        self._untold: set[subprocess.Popen[bytes]] = set()
-        """Workers that SIGHUP is still to be passed on to."""
+        self._untold: list[_Worker] = []
+        """Those that SIGHUP is still to be passed on to."""
 
     def run(self, files: _Files | None, say: Callable[[str], None]) -> int:
         """Keep them running until a signal; return the exit code."""
@@ -188,6 +242,7 @@ class Workers:
                     self._stop_all()
                     self._early_deaths = 0
                 elif not self._ends:
+                    self._tell_places(say)
                     self._bury(say, gives_up=files is None)
                     self._pass_hangup_on()
         finally:
@@ -202,59 +257,57 @@ class Workers:
         else:
             self._ends = True
 
+    def _tell_places(self, say: Callable[[str], None]) -> None:
+        for worker in self._running:
+            if worker.listens_for() is not None:
+                while self._untold_places:
+                    say(self._untold_places.pop(0))
+
     def _pass_hangup_on(self) -> None:
-        """Pass SIGHUP on; one that has just started may not be ready for it, and is told later."""
+        """Pass SIGHUP on; one that does not listen yet is told when it does."""
         if self._hung_up:
             self._hung_up = False
-            self._untold.update(self._running)
+            self._untold = list(self._running)
         for worker in tuple(self._untold):
-            started = self._running.get(worker)
-            if started is None:
-                self._untold.discard(worker)
-            elif time.monotonic() - started >= HEALTHY_S:
-                self._untold.discard(worker)
-                worker.send_signal(signal.SIGHUP)
+            if worker not in self._running:
+                self._untold.remove(worker)
+            elif worker.listens_for() is not None:
+                self._untold.remove(worker)
+                worker.process.send_signal(signal.SIGHUP)
 
     def _start_missing(self) -> None:
         if self._early_deaths >= EARLY_DEATHS_MAX:
             return  # with --reload: until a file changes
         while len(self._running) < self._count:
-            worker = subprocess.Popen(
-                self._command,
-                pass_fds=self._descriptors,
-                stdin=subprocess.PIPE,  # its end tells the worker that nobody watches it any more
-                process_group=0,  # Ctrl-C comes here alone; a second signal would cut the drain
-            )
-            self._running[worker] = time.monotonic()
+            self._running.append(_Worker(self._command, self._descriptors))
 
     def _bury(self, say: Callable[[str], None], *, gives_up: bool) -> None:
-        for worker, started in tuple(self._running.items()):
-            status = worker.poll()
+        for worker in tuple(self._running):
+            listened_s = worker.listens_for()
+            status = worker.process.poll()
             if status is None:
                 continue
-            del self._running[worker]
-            if worker.stdin is not None:
-                worker.stdin.close()
-            is_early = time.monotonic() - started < HEALTHY_S
+            self._running.remove(worker)
+            worker.close()
+            is_early = listened_s is None or listened_s < HEALTHY_S
             self._early_deaths = self._early_deaths + 1 if is_early else 0
             if self._early_deaths < EARLY_DEATHS_MAX:
-                say(f"worker {worker.pid} ended with {status}: starting another")
+                say(f"worker {worker.process.pid} ended with {status}: starting another")
             elif gives_up:
                 raise Failure("workers end as soon as they start; the log above says why")
 
     def _stop_all(self) -> None:
         for worker in self._running:
-            if worker.poll() is None:
-                worker.terminate()
+            if worker.process.poll() is None:
+                worker.process.terminate()
         deadline = time.monotonic() + self._drain_s + SPARE_S
         for worker in self._running:
             try:
-                worker.wait(max(0.0, deadline - time.monotonic()))
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
-            if worker.stdin is not None:
-                worker.stdin.close()
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
         self._running.clear()
 
 

@@ -323,6 +323,8 @@ class PortableEngine(PeerEngine):
 
     async def _read(self, peer: Peer, receive: Receive) -> tuple[int, str]:
         """Read until the host says that the connection ended; return code and reason."""
+        task = asyncio.current_task()
+        assert task is not None  # an application runs in a task
         while True:
             while peer.state is State.OPEN and self._is_full(peer):
                 peer.reader_waits = self._loop.create_future()
@@ -331,7 +333,17 @@ class PortableEngine(PeerEngine):
                 event = await peer.early
                 peer.early = None
             else:
-                event = await receive()
+                peer.receiver = task
+                try:
+                    event = await receive()
+                except asyncio.CancelledError:
+                    if not peer.yields or peer.writer is None or task.uncancel():
+                        raise
+                    peer.yields = False
+                    await asyncio.wait({peer.writer})  # no longer than `peer.deadline`
+                    continue
+                finally:
+                    peer.receiver = None
             if event["type"] == "websocket.disconnect":
                 return _close_of(event, peer.sent)
             message = event.get("text")

@@ -55,6 +55,7 @@ class Peer:
         "posted_bytes",
         "rate",
         "reader_waits",
+        "receiver",
         "request",
         "rooms",
         "scheduled",
@@ -65,6 +66,7 @@ class Peer:
         "told_bytes",
         "writer",
         "writer_waits",
+        "yields",
     )
 
     def __init__(self, key: int, request: Request, send: Send, ledger: Ledger) -> None:
@@ -92,6 +94,10 @@ class Peer:
         self.scheduled: bool = False
         """A callback that delivers is due."""
         self.reader_waits: asyncio.Future[None] | None = None
+        self.receiver: asyncio.Task[Any] | None = None
+        """The application's task while it waits in `receive()`."""
+        self.yields: bool = False
+        """Whether that wait was broken off for the close frame."""
         self.failure: int | None = None
         """Close code for what the peer did; what came before is delivered first."""
         self.close: tuple[int, str] | None = None

@@ -42,6 +42,7 @@ __all__ = ["RETRY_AFTER_S", "PeerEngine"]
 log: logging.Logger = logging.getLogger("wynd")
 
 RETRY_AFTER_S = 5  # who is refused comes back after a burst of connects is over
+CLOSE_PATIENCE_S = 0.2  # a host takes a close frame at once, or it waits for our receive() to end
 _DIRECT = Policy.close(1013, TOO_SLOW)
 
 
@@ -305,6 +306,23 @@ class PeerEngine(Engine):
         else:
             _wake(peer.writer_waits)
 
+    async def _send_close(self, peer: Peer, code: int, reason: str) -> None:
+        """Hand over the close frame, also where the host sends none while we wait for an event.
+
+        granian does not (seen with 2.8): its `receive()` and its close want the same lock.
+        """
+        event = {"type": "websocket.close", "code": code, "reason": reason}
+        sending = self._loop.create_task(_sent(peer.send, event))
+        try:
+            done, _ = await asyncio.wait({sending}, timeout=CLOSE_PATIENCE_S)
+            receiver = peer.receiver
+            if not done and receiver is not None and not receiver.cancelling():
+                peer.yields = receiver.cancel()
+                self._end_after(peer, self.limits.close_timeout_s)
+            await sending
+        finally:
+            sending.cancel()
+
     async def _write(self, peer: Peer) -> None:
         """Hand over what is in the outbox, then the close frame; end with it."""
         try:
@@ -314,7 +332,7 @@ class PeerEngine(Engine):
                     await self._hand_over(peer, frame)
                 elif peer.close is not None:
                     code, reason = peer.close
-                    await peer.send({"type": "websocket.close", "code": code, "reason": reason})
+                    await self._send_close(peer, code, reason)
                     peer.sent = code
                     self._end_after(peer, self.limits.close_timeout_s)
                     return
@@ -507,6 +525,10 @@ class PeerEngine(Engine):
             limits_hit=dict(hits),
             rooms=len(self._rooms),
         )
+
+
+async def _sent(send: Send, event: dict[str, Any]) -> None:
+    await send(event)
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:

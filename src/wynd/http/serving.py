@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import logging
+import math
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -233,6 +234,8 @@ def host_config(
     """
     listener = listener_options(port, host, sock, uds, reuse_port, tls)
     config = HostConfig(listener=listener, **options)
+    if not 0 <= config.drain_s < math.inf:
+        raise ValueError(f"drain_s must be a number of seconds from 0 on, not {config.drain_s!r}")
     trusted = TrustedProxies(config.proxies)
     if config.proxy_protocol:
         if not trusted:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineTransport"]
 
+EARLY_BYTES_MAX = 64 * 1024  # behind the head of an upgrade that is not answered yet
+
 
 class EngineTransport(asyncio.Transport):
     """Moves the bytes of one connection between the engine and a protocol.
@@ -96,21 +98,18 @@ class EngineTransport(asyncio.Transport):
         """Give the protocol nothing until `resume_reading`; twice is once."""
         if not self._read_paused and not self._closing:
             self._read_paused = True
-            if not self._unanswered:
-                self._engine.pause_reading(self._key)
+            self._engine.pause_reading(self._key)
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`; the protocol is not called from inside this call."""
         if self._read_paused:
             self._read_paused = False
+            if not self._lost:
+                self._engine.resume_reading(self._key)
             self._read_on()
 
     def _read_on(self) -> None:
-        if self._read_paused or self._unanswered:
-            return
-        if not self._lost:
-            self._engine.resume_reading(self._key)
-        if self._held:
+        if self._held and self.is_reading():
             self._loop.call_soon(self._give_held)
 
     def _give_held(self) -> None:
@@ -198,16 +197,18 @@ class EngineTransport(asyncio.Transport):
         """Take bytes of the present request."""
         if self._read_paused or self._unanswered or self._held:
             self._held.append(data)
+            if self._unanswered and sum(map(len, self._held)) > EARLY_BYTES_MAX:
+                self.close()
         elif not self._closing:
             self._give(data)
 
     def receive_upgrade(self, head: bytes) -> None:
         """Take the head of an upgrade; what comes behind it waits until it is answered 101.
 
-        Not before that is it another protocol's; after a refusal nobody reads it.
+        Not before that is it another protocol's; after a refusal nobody reads it, and too much of
+        it ends the connection. Reading goes on, so that the protocol learns of a peer that left.
         """
         self._unanswered = True
-        self._engine.pause_reading(self._key)
         if not self._closing:
             self._give(head)
 

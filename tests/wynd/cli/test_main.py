@@ -51,8 +51,16 @@ async def test_a_port_in_use_is_one_sentence(folder: Path, more: list[str]) -> N
         arguments = ("serve", "site_app:app", "--host", "127.0.0.1", "--port", port)
         result = await run_command(folder, *arguments, "--log-level", "error", *more)
     assert result[0] == 1
-    assert result[2].startswith(f"wynd: cannot serve on 127.0.0.1:{port}: ")
-    assert result[2].count("\n") == 1
+    assert result[2] == f"wynd: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "2"], ["--reload"]])
+async def test_a_bad_certificate_is_one_sentence(folder: Path, more: list[str]) -> None:
+    (folder / "bad.pem").write_text("no certificate")
+    arguments = ("serve", "site_app:app", "--port", "0", "--tls-cert", "bad.pem")
+    result = await run_command(folder, *arguments, "--log-level", "error", *more)
+    reason = "certificate file bad.pem holds no certificate: no PEM block CERTIFICATE"
+    assert result == (1, "", f"wynd: {reason}\n")
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,9 @@ async def test_a_port_in_use_is_one_sentence(folder: Path, more: list[str]) -> N
         (["--port", "70000"], "a port is 0 to 65535, not '70000'"),
         (["--workers", "0"], "workers are 1 to 1024, not '0'"),
         (["--log-level", "loud"], "invalid choice: 'loud'"),
+        (["--drain", "-1"], "seconds are 0 to 86400, not '-1'"),
+        (["--drain", "nan"], "seconds are 0 to 86400, not 'nan'"),
+        (["--drain", "soon"], "seconds are 0 to 86400, not 'soon'"),
     ],
 )
 def test_wrong_values_are_exit_code_2(

@@ -101,12 +101,7 @@ async def test_sighup_renews_the_certificates_of_all_workers(tmp_path: Path) -> 
     async with wynd_command(tmp_path, *arguments, *files) as program:
         port = await program.port()
         async with asyncio.timeout(WAIT_S):
-            while True:
-                try:
-                    before = await shown(port)
-                    break
-                except OSError:
-                    await asyncio.sleep(0.05)  # the workers are still starting
+            before = await shown(port)  # at once: "Serving on" is said when one listens
         authority.issue()
         pids = children_of(program.process.pid)
         program.process.send_signal(signal.SIGHUP)
@@ -134,6 +129,26 @@ async def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
         assert len(pids) == 2
         program.process.kill()
         await eventually(lambda: not any(map(is_alive, pids)), 20.0)
+
+
+async def test_workers_whose_start_fails_late_are_given_up(tmp_path: Path) -> None:
+    (tmp_path / "site_app.py").write_text(
+        "import asyncio\n"
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    await asyncio.sleep(1.2)  # longer than a healthy worker has to live\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    async with wynd_command(
+        tmp_path, "serve", "site_app:app", "--port", "0", "--workers", "2"
+    ) as program:
+        code, output, errors = await program.ends(None)
+    assert code == 1
+    assert "Serving on" not in output
+    assert "ended with 1: starting another" in output
+    assert "no database" in errors
+    assert "Fatal Python error" not in errors
+    assert errors.endswith("wynd: workers end as soon as they start; the log above says why\n")
 
 
 async def test_workers_that_cannot_start_are_given_up(tmp_path: Path) -> None:

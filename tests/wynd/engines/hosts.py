@@ -119,6 +119,9 @@ class MemoryHost:
         self.refuses: Exception | None = None
         """What `send` raises."""
         self._engine = engine
+        self.has_one_lock = False
+        """Whether a close waits while the engine waits for an event, as granian's does."""
+        self._lock = asyncio.Lock()
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.task: asyncio.Task[None] | None = None
 
@@ -164,10 +167,14 @@ class MemoryHost:
 
     async def receive(self) -> dict[str, Any]:
         self.pulls += 1
-        return await self._incoming.get()
+        async with self._lock:
+            return await self._incoming.get()
 
     async def send(self, event: Any) -> None:
         await self.takes.wait()
+        if self.has_one_lock and event["type"] == "websocket.close":
+            async with self._lock:
+                pass
         if self.refuses is not None:
             raise self.refuses
         self.sent.append(event)

@@ -146,6 +146,42 @@ class TestReceiving:
         host.disconnect(1009)
         await host.finish()
 
+    async def test_a_host_that_cannot_close_while_it_is_asked_for_events(self) -> None:
+        engine, sink = started()
+        host = MemoryHost(engine)
+        host.has_one_lock = True
+        await host.open()
+        host.put_text("before")
+        await until(lambda: sink.named("received"))
+        engine.close(1, 4002, "go")
+        await until(lambda: host.sent)
+        assert host.sent == [{"type": "websocket.close", "code": 4002, "reason": "go"}]
+        host.put_text("after our close, ignored")
+        host.disconnect(4002)
+        await host.finish()
+        assert sink.named("closed") == [(1, 4002, 4002, "")]
+        assert len(sink.named("received")) == 1
+
+    async def test_a_host_that_never_takes_the_close_frame_is_not_waited_for(self) -> None:
+        engine, sink = started(Limits(close_timeout_s=0.05))
+        host = await MemoryHost(engine).open()
+        host.takes.clear()
+        engine.close(1, 4002, "go")
+        await host.finish()
+        assert (host.sent, len(sink.named("closed"))) == ([], 1)
+
+    async def test_a_cancelled_application_is_not_held_by_its_close(self) -> None:
+        engine, sink = started()
+        host = await MemoryHost(engine).open()
+        host.takes.clear()
+        engine.close(1, 4002, "go")
+        await settle()
+        assert host.task is not None
+        host.task.cancel()
+        await asyncio.gather(host.task, return_exceptions=True)
+        await settle()
+        assert len(sink.named("closed")) == 1
+
     async def test_a_violation_does_not_wait_for_ever(self) -> None:
         engine, sink = started(Limits(message_bytes_max=10, close_timeout_s=0.02))
         sink.on_received = lambda key, message: engine.pause_reading(key)

@@ -1,4 +1,4 @@
-"""uvicorn in the test's own loop, and a peer that speaks raw frames."""
+"""Servers of `WyndProtocol` in the test's own loop, and a peer that speaks raw frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import uvicorn
 
 from tests.waiting import eventually
 from wynd._engine import encode_frame
+from wynd.http import Server as NativeServer
 from wynd.http.uvicorn import WyndProtocol
 
 if TYPE_CHECKING:
@@ -46,6 +47,27 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[Server]:
         server.should_exit = True
         async with asyncio.timeout(WAIT_S):
             await task
+
+
+class Served:
+    """An application on a port, whoever serves it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+
+@contextlib.asynccontextmanager
+async def served_by(host: str, app: Any) -> AsyncIterator[Served]:
+    """Serve `app`, its WebSockets on `WyndProtocol`, by one of `HOSTS`."""
+    if host == "wynd serve":
+        async with NativeServer(app).serving(0, host="127.0.0.1") as native:
+            yield Served(int(native.addresses[0][1]))
+    else:
+        async with serving(app, http=host.removeprefix("uvicorn-")) as server:
+            yield Served(server.port)
+
+
+HOSTS = ("uvicorn-httptools", "uvicorn-h11", "wynd serve")
 
 
 class Peer:
@@ -99,7 +121,7 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def peer_of(server: Server) -> AsyncIterator[Peer]:
+async def peer_of(server: Server | Served) -> AsyncIterator[Peer]:
     """Connect a raw peer; it is gone at the end of the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:

@@ -29,6 +29,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         ({"port": 1, "colour": "red"}, TypeError),
         ({"port": 1, "trusted_proxies": "proxy.example"}, ValueError),
         ({"port": 1, "proxy_protocol": True}, ValueError),
+        ({"port": 1, "drain_s": -1.0}, ValueError),
+        ({"port": 1, "drain_s": float("nan")}, ValueError),
     ],
 )
 def test_wrong_arguments_are_told_at_the_call(options: Any, error: type[Exception]) -> None:

@@ -135,6 +135,23 @@ class TestReading:
         assert wired.protocol.told == [b"head", b"early"]
         assert wired.engine.names() == ["pause_reading", "resume_reading", "write"]
 
+    async def test_too_much_behind_an_unanswered_upgrade_ends_it(self, wired: Wired) -> None:
+        wired.transport.receive_upgrade(b"head")
+        for _ in range(4):
+            wired.transport.receive(b"x" * 16 * 1024)
+        assert not wired.transport.is_closing()
+        wired.transport.receive(b"x")
+        assert wired.transport.is_closing()
+        assert wired.protocol.told == [b"head"]
+        assert wired.engine.names() == ["http_close"]
+
+    async def test_a_peer_that_leaves_an_unanswered_upgrade_is_noticed(self, wired: Wired) -> None:
+        wired.transport.receive_upgrade(b"head")
+        assert wired.engine.names() == []  # reading goes on
+        wired.transport.receive_end()
+        assert wired.protocol.told == [b"head", "eof"]
+        assert wired.engine.names() == ["http_close"]
+
     async def test_what_follows_a_refused_upgrade_is_dropped(self, wired: Wired) -> None:
         wired.transport.receive_upgrade(b"head")
         wired.transport.receive(b"early")

@@ -1,0 +1,1 @@
+"""Technologies behind the ports: stores, brokers, files, clock; one folder or file each."""

@@ -1,0 +1,1 @@
+"""Stores: memory, and one set of SQL over SQLite and PostgreSQL with its schema and migrations."""

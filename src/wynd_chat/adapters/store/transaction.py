@@ -1,0 +1,354 @@
+"""`SqlTransaction`: every change of `ports.store.Transaction` as statements over one connection.
+
+One implementation for SQLite and PostgreSQL. Knows nothing of commits and groups; it collects the
+events that will have happened once somebody commits, and remembers a failure of the database, so
+that a work that swallows it is not taken for done.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from wynd_chat.adapters.store import schema
+from wynd_chat.adapters.store.failures import Failed, translate
+from wynd_chat.adapters.store.posting import PostBatch
+from wynd_chat.adapters.store.reading import SqlSnapshot, bounded
+from wynd_chat.adapters.store.rows import (
+    ANSWERS,
+    BANS,
+    INVITES,
+    LINK_CODES,
+    MEMBERSHIPS,
+    ROOMS,
+    SESSIONS,
+    UPLOAD_TOKENS,
+    UPLOADS,
+    USERS,
+    body_row,
+    check_text,
+    scrubbed,
+)
+from wynd_chat.domain.errors import ChatError, ErrorCode
+from wynd_chat.domain.events import Event
+from wynd_chat.ports.store import DELETED_USER, Posted, StoreFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, CursorResult, Executable, Table
+
+    from wynd_chat.domain.events import EventBody
+    from wynd_chat.domain.models import (
+        Ban,
+        IdempotentAnswer,
+        Invite,
+        LinkCode,
+        Membership,
+        Room,
+        Session,
+        Upload,
+        UploadToken,
+        User,
+    )
+    from wynd_chat.ports.store import NewMessage
+
+__all__ = ["SqlTransaction"]
+
+EVENT = schema.events.c
+MEMBER = MEMBERSHIPS.table.c
+MESSAGE = schema.messages.c
+ROOM = ROOMS.table.c
+
+NEXT_SEQ = (
+    update(ROOMS.table)
+    .where(ROOM.id == bindparam("room"))
+    .values(last_seq=ROOM.last_seq + 1)
+    .returning(*ROOMS.columns)
+)
+ADD_EVENT = schema.events.insert()
+RAISE_READ = (
+    update(MEMBERSHIPS.table)
+    .where(MEMBER.room_id == bindparam("room"), MEMBER.user_id == bindparam("user"))
+    .values(read_seq=bindparam("marker"))
+)
+READ_SEQ = (
+    select(MEMBER.read_seq, ROOM.last_seq)
+    .join(ROOMS.table, ROOM.id == MEMBER.room_id)
+    .where(MEMBER.room_id == bindparam("room"), MEMBER.user_id == bindparam("user"))
+)
+TRIM = delete(schema.events).where(
+    EVENT.room_id == bindparam("room"), EVENT.seq < bindparam("below")
+)
+UNSIGN = (
+    update(schema.messages)
+    .where(MESSAGE.author_id == bindparam("user"))
+    .values(author_id=None, author_name=DELETED_USER)
+)
+EVENTS_NAMING = select(EVENT.room_id, EVENT.seq, EVENT.body).where(
+    literal_column("kind <> 'message'"),
+    func.replace(EVENT.body, bindparam("quoted", type_=schema.WORDS), "") != EVENT.body,
+)
+SCRUB = (
+    update(schema.events)
+    .where(EVENT.room_id == bindparam("room"), EVENT.seq == bindparam("number"))
+    .values(body=bindparam("scrubbed"))
+)
+FORGET_ANSWERS = delete(schema.idempotency).where(schema.idempotency.c.at < bindparam("before"))
+
+
+class SqlTransaction(SqlSnapshot):
+    """Changes over a connection that is in a transaction.
+
+    Attributes:
+        happened: The events so far, each with the room after it; they count once committed.
+        failed: The first error of the database that no caller was told of as a refusal. The work
+            it happened in is lost, whatever that work does about it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._is_postgres = connection.dialect.name == "postgresql"
+        self.happened: list[tuple[Room, Event]] = []
+        self.failed: Failed | None = None
+
+    # users
+
+    def put_user(self, user: User) -> None:
+        """Store a user."""
+        taken = ChatError(ErrorCode.NAME_TAKEN, f"{user.name} is taken")
+        owner = None if user.name_key is None else self.user_by_key(user.name_key)
+        if owner is not None and owner.id != user.id:
+            raise taken
+        self._put_unique(schema.users, USERS.to_row(user), taken)
+
+    def drop_user(self, user_id: str) -> None:
+        """Remove a user with everything of theirs; messages stay, without author."""
+        self._run(UNSIGN, {"user": user_id})
+        for room_id, seq, body in self._rows(EVENTS_NAMING, quoted=f'"{user_id}"'):
+            body = scrubbed(body, user_id, DELETED_USER)
+            self._run(SCRUB, {"room": room_id, "number": seq, "scrubbed": body})
+        self._drop(schema.users, id=user_id)  # and what refers to it, by foreign keys
+
+    # logins
+
+    def put_session(self, session: Session) -> None:
+        """Store a login."""
+        self._put(schema.sessions, SESSIONS.to_row(session))
+
+    def drop_session(self, token_hash: str) -> None:
+        """End a login."""
+        self._drop(schema.sessions, token_hash=token_hash)
+
+    # rooms
+
+    def put_room(self, room: Room) -> None:
+        """Store a room; an existing one keeps `last_seq` and `min_seq`."""
+        row = ROOMS.to_row(room)
+        old = self.room(room.id)
+        if old is not None and old.is_direct is not room.is_direct:
+            raise ValueError("a direct conversation never becomes a room, nor a room one")
+        exists = ChatError(ErrorCode.CONFLICT, "that room exists already")
+        for other in (
+            None if room.name_key is None else self.room_by_key(room.name_key),
+            None if room.dm_key is None else self.direct_room(room.dm_key),
+        ):
+            if other is not None and other.id != room.id:
+                raise exists
+        self._put_unique(schema.rooms, row, exists, kept=("last_seq", "min_seq"))
+
+    def put_membership(self, membership: Membership) -> None:
+        """Store a membership."""
+        self._put(schema.memberships, MEMBERSHIPS.to_row(membership))
+
+    def drop_membership(self, room_id: str, user_id: str) -> None:
+        """End a membership."""
+        self._drop(schema.memberships, room_id=room_id, user_id=user_id)
+
+    def raise_read(self, room_id: str, user_id: str, seq: int) -> int:
+        """Raise the read marker of a member, never lower it; return the one in force."""
+        rows = self._rows(READ_SEQ, room=room_id, user=user_id)
+        if not rows:
+            raise ChatError(ErrorCode.NOT_MEMBER, "you are not in that room")
+        read_seq, last_seq = rows[0]
+        marker = min(seq, last_seq)
+        if marker <= read_seq:
+            return int(read_seq)
+        self._run(RAISE_READ, {"room": room_id, "user": user_id, "marker": marker})
+        return int(marker)
+
+    # what happened
+
+    def append(self, room_id: str, body: EventBody, at: int) -> Event:
+        """Number and store an event that is no message."""
+        row = body_row(body)
+        numbered = self._rows(NEXT_SEQ, room=room_id)
+        if not numbered:
+            raise ChatError(ErrorCode.NOT_FOUND, "no such room")
+        room: Room = ROOMS.from_row(numbered[0])
+        self._run(ADD_EVENT, {"room_id": room_id, "seq": room.last_seq, "at": at, **row})
+        event = Event(room_id, room.last_seq, at, body)
+        self.happened.append((room, event))
+        return event
+
+    def post(self, message: NewMessage) -> Posted:
+        """Judge, number and store a message."""
+        (outcome,) = self.post_many([message])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def post_many(self, messages: Sequence[NewMessage]) -> list[Posted | ChatError | ValueError]:
+        """Judge, number and store messages, as if one after another.
+
+        Raises:
+            StoreFailure: The database cannot do it.
+            ValueError: It refuses one of them; nothing tells which.
+        """
+        outcomes = PostBatch(self, messages).run()
+        self.happened += [
+            (outcome.room, outcome.event)
+            for outcome in outcomes
+            if isinstance(outcome, Posted) and not outcome.is_duplicate
+        ]
+        return outcomes
+
+    def trim_events(self, room_id: str, below: int) -> None:
+        """Forget events below a seq; messages stay."""
+        self._run(TRIM, {"room": room_id, "below": bounded(below)})
+
+    # the rest
+
+    def put_ban(self, ban: Ban) -> None:
+        """Store a ban."""
+        self._put(schema.bans, BANS.to_row(ban))
+
+    def drop_ban(self, ban_id: str) -> None:
+        """Lift a ban."""
+        self._drop(schema.bans, id=ban_id)
+
+    def put_invite(self, invite: Invite) -> None:
+        """Store an invitation."""
+        self._put(schema.invites, INVITES.to_row(invite))
+
+    def drop_invite(self, code_hash: str) -> None:
+        """Remove an invitation."""
+        self._drop(schema.invites, code_hash=code_hash)
+
+    def put_link_code(self, code: LinkCode) -> None:
+        """Store a device login under way."""
+        self._put(schema.link_codes, LINK_CODES.to_row(code))
+
+    def drop_link_code(self, code_hash: str) -> None:
+        """Remove a device login."""
+        self._drop(schema.link_codes, code_hash=code_hash)
+
+    def put_upload_token(self, token: UploadToken) -> None:
+        """Store the right to upload one file."""
+        self._put(schema.upload_tokens, UPLOAD_TOKENS.to_row(token))
+
+    def drop_upload_token(self, code_hash: str) -> None:
+        """Remove it."""
+        self._drop(schema.upload_tokens, code_hash=code_hash)
+
+    def put_ignore(self, user_id: str, ignored_id: str) -> None:
+        """Make a user ignore another."""
+        self._put(schema.ignores, {"user_id": user_id, "ignored_id": ignored_id})
+
+    def drop_ignore(self, user_id: str, ignored_id: str) -> None:
+        """End that."""
+        self._drop(schema.ignores, user_id=user_id, ignored_id=ignored_id)
+
+    def put_idempotent_answer(self, answer: IdempotentAnswer) -> None:
+        """Store an answer."""
+        self._put(schema.idempotency, ANSWERS.to_row(answer))
+
+    def drop_idempotent_answers(self, before: int) -> None:
+        """Forget answers given before a time."""
+        self._run(FORGET_ANSWERS, {"before": bounded(before)})
+
+    def put_upload(self, upload: Upload) -> None:
+        """Store an upload."""
+        self._put(schema.uploads, UPLOADS.to_row(upload))
+
+    def put_meta(self, key: str, value: str) -> None:
+        """Store a value of the database itself."""
+        check_text(key)
+        check_text(value)
+        self._put(schema.meta, {"key": key, "value": value})
+
+    # for batches of posts
+
+    def rows(self, statement: Executable, parameters: Any) -> Sequence[Sequence[Any]]:
+        """Return the rows a statement finds."""
+        return self._run(statement, parameters).all()
+
+    def change(self, statement: Executable, parameters: Any) -> None:
+        """Run a statement, once for each of a list of parameters."""
+        self._run(statement, parameters)
+
+    def events_of(self, rows: Sequence[Sequence[Any]]) -> list[Event]:
+        """Return rows of `MESSAGE_COLUMNS` as events with their files."""
+        return [event for row in rows for event in self._messages(row[1], [row])]
+
+    # statements
+
+    def _run(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        if self.failed is not None:
+            raise self.failed.error
+        try:
+            return self._connection.execute(statement, parameters)
+        except DBAPIError as error:
+            self.failed = translate(error)
+            raise self.failed.error from error
+
+    def _put(self, table: Table, row: dict[str, Any], kept: tuple[str, ...] = ()) -> None:
+        """Insert a row, or replace the one of the same primary key but for the `kept` columns."""
+        self._run(upsert(table, self._connection.dialect.name, kept), row)
+
+    def _put_unique(
+        self, table: Table, row: dict[str, Any], refusal: ChatError, kept: tuple[str, ...] = ()
+    ) -> None:
+        """Put a row whose other keys were looked up; another node may have taken them since."""
+        if not self._is_postgres:
+            self._put(table, row, kept)
+            return
+        savepoint = self._connection.begin_nested()
+        try:
+            self._put(table, row, kept)
+        except (ValueError, StoreFailure):
+            assert self.failed is not None
+            if self.failed.is_fatal:
+                raise
+            savepoint.rollback()
+            if not self.failed.is_unique:
+                raise
+            self.failed = None
+            raise refusal from None
+        savepoint.commit()
+
+    def _drop(self, table: Table, **key: Any) -> None:
+        self._run(drop(table, tuple(key)), {f"old_{name}": value for name, value in key.items()})
+
+
+@functools.cache
+def upsert(table: Table, dialect: str, kept: tuple[str, ...]) -> Executable:
+    """Return the statement that inserts a row or replaces it."""
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    names = [c.name for c in table.c if c.name not in keys and c.name not in kept]
+    if not names:
+        return insert.on_conflict_do_nothing()
+    return insert.on_conflict_do_update(
+        index_elements=keys, set_={name: insert.excluded[name] for name in names}
+    )
+
+
+@functools.cache
+def drop(table: Table, names: tuple[str, ...]) -> Executable:
+    """Return the statement that deletes rows by equal columns."""
+    return delete(table).where(*(table.c[name] == bindparam(f"old_{name}") for name in names))

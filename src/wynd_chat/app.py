@@ -1,0 +1,253 @@
+"""The composition root: settings → store → services → gateway → listeners, and their end.
+
+Read `Chat.open` from top to bottom to see the whole. Decides the order of start and drain
+(chat.md 11.7); knows no rules of the chat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wynd_chat import __version__
+from wynd_chat.adapters.broker.memory import MemoryBroker
+from wynd_chat.adapters.clock import SystemClock, SystemTokens
+from wynd_chat.adapters.passwords import ArgonPasswords
+from wynd_chat.adapters.store.making import make_store
+from wynd_chat.domain.presence import Presence
+from wynd_chat.gateway.addresses import base_url_of
+from wynd_chat.gateway.admission import Admission
+from wynd_chat.gateway.calls import Router
+from wynd_chat.gateway.commands import HANDLERS
+from wynd_chat.gateway.doorman import Doorman
+from wynd_chat.gateway.hub import Hub
+from wynd_chat.gateway.listening import Listeners
+from wynd_chat.gateway.sockets import Sockets
+from wynd_chat.observability.health import Health
+from wynd_chat.observability.metrics import LoopLag, Metrics
+from wynd_chat.ports.faults import NoFaults
+from wynd_chat.ports.store import StoreUnusable
+from wynd_chat.services.accounts import Accounts
+from wynd_chat.services.bundle import Services
+from wynd_chat.services.feed import Feed
+from wynd_chat.services.history import Histories
+from wynd_chat.services.messaging import Messaging
+from wynd_chat.services.presence import Presences
+from wynd_chat.services.ratelimits import RateLimits
+from wynd_chat.services.rooms import Rooms, make_lobby
+from wynd_chat.services.roomsettings import RoomSettings
+from wynd_chat.settings import guests_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wynd_chat.domain.events import FileInfo
+    from wynd_chat.ports.clock import Clock, Tokens
+    from wynd_chat.ports.faults import Faults
+    from wynd_chat.ports.store import Store
+    from wynd_chat.settings import Settings
+
+__all__ = ["Chat", "open_store", "serve"]
+
+log = logging.getLogger("wynd_chat")
+
+RESTART = 1012  # close code: the server comes back
+FORCED = 3  # exit status after a second signal
+LOCAL = ("127.0.0.1", "::1", "0.0.0.0", "::")
+
+
+async def open_store(settings: Settings) -> Store:
+    """Open the database of these settings, for commands that work on it directly.
+
+    Raises:
+        StoreUnusable: it cannot be opened; the text says what to do.
+    """
+    store = make_store(settings.storage.database_url)
+    await store.open()
+    return store
+
+
+class Chat:
+    """One running chat server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        tokens: Tokens | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.settings = settings
+        self._store = store
+        self._clock: Clock = clock or SystemClock()
+        self._tokens: Tokens = tokens or SystemTokens()
+        self._faults: Faults = faults or NoFaults()
+        self.services: Services
+        self.hub: Hub
+        self.listeners: Listeners
+
+    async def open(self) -> None:
+        """Put everything together and listen.
+
+        Raises:
+            StoreUnusable: the database cannot be used.
+            OSError: a port is in use.
+        """
+        settings, clock, tokens = self.settings, self._clock, self._tokens
+        limits = settings.limits
+        store = self._store = self._store or await open_store(settings)
+        lobby = await store.write(
+            lambda tx: make_lobby(tx, tokens, settings.rooms.lobby, clock.now_ms())
+        )
+        epoch = await store.read(lambda snapshot: snapshot.meta("epoch")) or ""
+
+        feed = Feed(store, MemoryBroker(), clock)
+        presences = Presences(Presence(), clock)
+        hub = self.hub = Hub(
+            feed,
+            presences,
+            clock,
+            lobby.id,
+            self._file_link,
+            is_strict=settings.text.strict_tutorial,
+        )
+        feed.attach(hub)
+        presences.attach(hub)
+
+        room_keys = ArgonPasswords(chars_min=1)
+        services = self.services = Services(
+            store=store,
+            clock=clock,
+            tokens=tokens,
+            limits=limits,
+            feed=feed,
+            presences=presences,
+            rate_limits=RateLimits(limits, clock),
+            accounts=Accounts(store, hub, presences, clock, tokens, limits, lobby.id),
+            rooms=Rooms(
+                store,
+                hub,
+                presences,
+                clock,
+                tokens,
+                room_keys,
+                limits,
+                lobby.id,
+                settings.rooms.create,
+            ),
+            room_settings=RoomSettings(store, hub, clock, room_keys, limits, lobby.id),
+            messaging=Messaging(store, clock, tokens, limits, self._faults),
+            histories=Histories(store, feed, epoch),
+        )
+
+        doorman = Doorman(services, hub, lobby.id, self._are_guests_allowed)
+        hub.judge = doorman.judge
+        router = Router(
+            services, hub, HANDLERS, doorman.check_guests, is_strict=settings.text.strict_tutorial
+        )
+        base_url = base_url_of(settings.server.public_url)
+        sockets = Sockets(
+            services,
+            hub,
+            router,
+            doorman,
+            Admission(services, doorman),
+            server_name=settings.server.name,
+            version=__version__,
+            origins=settings.server.origins or "same-host",
+            base_url=base_url,
+        )
+        self.metrics = Metrics()
+        self._lag = LoopLag(self.metrics, clock)
+        self.health = Health({"store": store.is_writable}, clock)
+        self.listeners = Listeners(
+            hosts=settings.server.host,
+            port=settings.server.port,
+            plain_port=settings.server.plain_port,
+            trusted_proxies=settings.server.trusted_proxies,
+            version=__version__,
+            router=router,
+            doorman=doorman,
+            sockets=sockets,
+            hub=hub,
+            base_url=base_url,
+        )
+        self.health.start()
+        self._lag.start()
+        await self.listeners.open()
+
+    async def close(self, code: int = RESTART) -> None:
+        """Drain: not ready, no new connections, finish what arrived, close frames, the store."""
+        self.health.drain()
+        log.info("Chat server shutting down")
+        await self.listeners.close(code)
+        self.hub.close()
+        self.services.presences.close()
+        self._lag.stop()
+        await self.health.close()
+        await self.services.feed.close()
+        await self.services.store.close()
+
+    @property
+    def local_url(self) -> str:
+        """Where the chat is reached from this machine."""
+        host, port = self.listeners.addresses[0]
+        shown = "localhost" if host in LOCAL else f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{port}"
+
+    def _are_guests_allowed(self) -> bool:
+        return guests_allowed(self.settings, [host for host, _ in self.listeners.addresses])
+
+    def _file_link(self, file: FileInfo) -> str:
+        base = self.settings.server.public_url or self.local_url
+        return f"{base.rstrip('/')}/files/{file.id}/{quote(file.name, safe='')}"
+
+
+def serve(settings: Settings, on_ready: Callable[[Chat], None] | None = None) -> int:
+    """Run a chat until SIGINT or SIGTERM; return the exit status.
+
+    A second signal ends it at once: what was acknowledged is stored.
+
+    Args:
+        settings: All of them.
+        on_ready: Called when it listens.
+    """
+    try:
+        asyncio.run(_serve(Chat(settings), on_ready))
+    except (StoreUnusable, OSError) as error:
+        sys.stderr.write(f"wynd-chat: {error}\n")
+        return 1
+    return 0
+
+
+async def _serve(chat: Chat, on_ready: Callable[[Chat], None] | None) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    signals = 0
+
+    def stop() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            log.warning("forced to end at once")
+            os._exit(FORCED)
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows has Ctrl-C as an exception only
+            loop.add_signal_handler(number, stop)
+    await chat.open()
+    try:
+        if on_ready is not None:
+            on_ready(chat)
+        await stopping.wait()
+    finally:
+        await chat.close()

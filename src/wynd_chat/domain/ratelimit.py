@@ -1,0 +1,230 @@
+"""How often something may be done: token buckets, counts in a sliding window, strikes.
+
+Time is an argument: seconds that never go back. Over the limit something is refused with the time
+to wait, never queued. What is limited how much is in `limits`; what a flood ends in, elsewhere.
+
+Bounds of memory: at most `capacity` keys. A key of `Buckets` or `SlidingCount` that would be judged
+as a new one (its bucket is full, its window empty) is forgotten when another one comes. At the
+capacity, the key that was used longest ago is forgotten: under so many keys, it starts afresh.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+__all__ = ["Buckets", "Rate", "SlidingCount", "Strikes", "TokenBucket"]
+
+CAPACITY = 100_000  # keys; ten times the connections of a server, about 20 MB
+_SLACK = 1e-6  # who waits just as long as told is not refused because of rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, and so many per second in the long run.
+
+    Raises:
+        ValueError: a value that is not positive.
+    """
+
+    burst: int
+    per_second: float
+
+    def __post_init__(self) -> None:
+        if self.burst < 1:
+            raise ValueError(f"burst must be 1 or more, not {self.burst!r}")
+        if self.per_second <= 0:
+            raise ValueError(f"per_second must be above 0, not {self.per_second!r}")
+
+    @classmethod
+    def every(cls, count: int, seconds: float) -> Rate:
+        """Return the rate of `count` per `seconds`, all of them at once if need be."""
+        return cls(count, count / seconds)
+
+
+class TokenBucket:
+    """A bucket that is full at first; each permission takes a token, time brings them back.
+
+    Between any two moments at most burst + per_second * time is permitted.
+    """
+
+    __slots__ = ("_at", "_rate", "_tokens")
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self._rate = rate
+        self._tokens = float(rate.burst)
+        self._at = now
+
+    def take(self, now: float, cost: int = 1) -> float | None:
+        """Take `cost` tokens; return None, or the seconds until there are so many.
+
+        A refusal takes nothing. A cost above the burst can never be paid.
+
+        Raises:
+            ValueError: such a cost.
+        """
+        if cost > self._rate.burst:
+            raise ValueError(f"cost {cost} is above the burst of {self._rate.burst}")
+        self._refill(now)
+        if self._tokens + _SLACK >= cost:
+            self._tokens -= cost
+            return None
+        return (cost - self._tokens) / self._rate.per_second
+
+    def is_full(self, now: float) -> bool:
+        """Tell whether the bucket is as good as a new one."""
+        self._refill(now)
+        return self._tokens >= self._rate.burst
+
+    def _refill(self, now: float) -> None:
+        if now > self._at:
+            grown = self._tokens + (now - self._at) * self._rate.per_second
+            self._tokens = min(float(self._rate.burst), grown)
+            self._at = now
+
+
+class Buckets:
+    """A token bucket for each key, such as a user's id or an address."""
+
+    __slots__ = ("_buckets", "_capacity", "_rate")
+
+    def __init__(self, rate: Rate, capacity: int = CAPACITY) -> None:
+        self._rate = rate
+        self._capacity = capacity
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: Hashable, now: float, cost: int = 1) -> float | None:
+        """Take from a key's bucket; return None, or the seconds to wait when refused.
+
+        Raises:
+            ValueError: a cost above the burst.
+        """
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            self._make_room(now)
+            bucket = self._buckets[key] = TokenBucket(self._rate, now)
+        else:
+            self._buckets.move_to_end(key)
+        return bucket.take(now, cost)
+
+    def forget(self, key: Hashable) -> None:
+        """Forget a key, so that it starts afresh; none is no error."""
+        self._buckets.pop(key, None)
+
+    def _make_room(self, now: float) -> None:
+        """Drop the oldest while they are full: two for each new one, so that they grow fewer."""
+        for _ in range(2):
+            if not self._buckets:
+                return
+            oldest = next(iter(self._buckets))
+            if len(self._buckets) < self._capacity and not self._buckets[oldest].is_full(now):
+                return
+            del self._buckets[oldest]
+
+
+class SlidingCount:
+    """At most `limit` within any `window_s` seconds, for each key: such as logins per address.
+
+    Raises:
+        ValueError: a limit below 1.
+    """
+
+    __slots__ = ("_capacity", "_limit", "_times", "_window_s")
+
+    def __init__(self, limit: int, window_s: float, capacity: int = CAPACITY) -> None:
+        if limit < 1:
+            raise ValueError(f"limit must be 1 or more, not {limit!r}")
+        self._limit = limit
+        self._window_s = window_s
+        self._capacity = capacity
+        self._times: OrderedDict[Hashable, deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def take(self, key: Hashable, now: float) -> float | None:
+        """Count one; return None, or the seconds to wait when refused. A refusal is not counted."""
+        wait = self.wait(key, now)
+        if wait is not None:
+            return wait
+        times = self._times.get(key)
+        if times is None:
+            self._make_room(now)
+            times = self._times[key] = deque(maxlen=self._limit)
+        else:
+            self._times.move_to_end(key)
+        times.append(max(now, times[-1]) if times else now)
+        return None
+
+    def wait(self, key: Hashable, now: float) -> float | None:
+        """Return None where one would be permitted, else the seconds to wait. Counts nothing."""
+        times = self._times.get(key)
+        if times is None or len(times) < self._limit or self._is_over(times[0], now):
+            return None
+        return times[0] + self._window_s - now
+
+    def forget(self, key: Hashable) -> None:
+        """Forget a key, so that it starts afresh; none is no error."""
+        self._times.pop(key, None)
+
+    def _make_room(self, now: float) -> None:
+        for _ in range(2):
+            if not self._times:
+                return
+            oldest = next(iter(self._times))
+            is_over = self._is_over(self._times[oldest][-1], now)
+            if len(self._times) < self._capacity and not is_over:
+                return
+            del self._times[oldest]
+
+    def _is_over(self, time: float, now: float) -> bool:
+        return time <= now - self._window_s + _SLACK
+
+
+class Strikes:
+    """Counts refusals, for each key; those within `merge_s` seconds are one strike.
+
+    A client that sends twenty lines at once and then waits has one strike, not ten.
+    """
+
+    __slots__ = ("_capacity", "_limit", "_merge_s", "_strikes", "_window_s")
+
+    def __init__(
+        self,
+        limit: int = 3,
+        window_s: float = 60.0,
+        merge_s: float = 1.0,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._merge_s = merge_s
+        self._capacity = capacity
+        self._strikes: OrderedDict[Hashable, deque[float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._strikes)
+
+    def strike(self, key: Hashable, now: float) -> bool:
+        """Count a refusal; return whether it is a flood: strike `limit` within `window_s`."""
+        strikes = self._strikes.get(key)
+        if strikes is None:
+            if len(self._strikes) >= self._capacity:
+                self._strikes.popitem(last=False)
+            strikes = self._strikes[key] = deque(maxlen=self._limit)
+        else:
+            self._strikes.move_to_end(key)
+        if not strikes or now >= strikes[-1] + self._merge_s:
+            strikes.append(now)
+        return len(strikes) == self._limit and strikes[0] > now - self._window_s
+
+    def forget(self, key: Hashable) -> None:
+        """Forget a key, such as a connection that has gone; none is no error."""
+        self._strikes.pop(key, None)

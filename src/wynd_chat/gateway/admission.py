@@ -1,0 +1,174 @@
+"""`Admission`: what is decided before an upgrade: face, credential, bans, how many may come.
+
+A refusal is an HTTP status with a fixed body. The Origin is judged by the library, before this.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from wynd import Accept, Response
+from wynd_chat.domain.errors import ChatError
+from wynd_chat.domain.presence import Face
+
+if TYPE_CHECKING:
+    from wynd import Request
+    from wynd_chat.gateway.doorman import Doorman
+    from wynd_chat.services.bundle import Services
+
+__all__ = ["FACES", "Admission", "Credential", "credential_of", "face_of", "limit_key"]
+
+log = logging.getLogger("wynd_chat.gateway")
+
+FACES = {"chat.v1.json": Face.JSON, "chat.v1.text": Face.TEXT}
+BEARER = "bearer."
+COOKIES = ("__Host-wynd_chat", "wynd_chat")
+WINDOW_S = 10.0
+ADDRESSES_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token, and how it came."""
+
+    token: str
+    source: str
+    """"header", "cookie" or "subprotocol"."""
+
+
+def face_of(request: Request) -> Face | None:
+    """Return the face an upgrade asks for: the first of the client's list that we know.
+
+    Text without any subprotocol; None where only others were offered.
+    """
+    offered = [name for name in request.subprotocols if not name.startswith(BEARER)]
+    if not request.subprotocols:
+        return Face.TEXT
+    return next((FACES[name] for name in offered if name in FACES), None)
+
+
+def credential_of(request: Request) -> Credential | None:
+    """Return the first credential: `Authorization`, cookie, `bearer.` subprotocol.
+
+    Without an Origin, cookies are ignored: browsers send one, and only browsers have cookies.
+    """
+    header = request.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return Credential(token.strip(), "header")
+    if request.origin is not None:
+        for name in COOKIES:
+            if request.cookies.get(name):
+                return Credential(request.cookies[name], "cookie")
+    for name in request.subprotocols:
+        if name.startswith(BEARER):
+            return Credential(_decoded(name.removeprefix(BEARER)), "subprotocol")
+    return None
+
+
+def limit_key(address: str) -> str | None:
+    """Return what limits per address count by: IPv6 per /64; None for loopback, which is exempt."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return None  # a Unix socket
+    if ip.is_loopback:
+        return None
+    if ip.version == 6:
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return str(ip_address(int(ip) >> 64 << 64))
+    return str(ip)
+
+
+def _decoded(value: str) -> str:
+    """Return the token of a `bearer.` subprotocol, whose characters a token may lack."""
+    try:
+        raw = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+        return raw.decode("ascii")
+    except (binascii.Error, ValueError):
+        return value
+
+
+class Admission:
+    """Decides about upgrades."""
+
+    def __init__(self, services: Services, doorman: Doorman) -> None:
+        self._services = services
+        self._doorman = doorman
+        self._arrivals: dict[str, deque[float]] = {}
+
+    async def judge(self, request: Request) -> Accept | Response | None:
+        """Judge an upgrade of the main listener: face, credential, flood, arrivals."""
+        refusal = await self._refusal(request)
+        if refusal is not None:
+            return refusal
+        face = face_of(request)
+        if face is None:
+            body = json.dumps({"supported": sorted(FACES)}, separators=(",", ":"))
+            return Response(body, status=400, headers=[("content-type", "application/json")])
+        name = next((name for name in request.subprotocols if name in FACES), None)
+        return Accept(subprotocol=name)
+
+    async def judge_plain(self, request: Request) -> Accept | Response | None:
+        """Judge an upgrade of the plain listener, which has the text face only."""
+        refusal = await self._refusal(request)
+        if refusal is not None:
+            return refusal
+        if request.subprotocols and "chat.v1.text" not in request.subprotocols:
+            body = json.dumps({"supported": ["chat.v1.text"]}, separators=(",", ":"))
+            return Response(body, status=400, headers=[("content-type", "application/json")])
+        return Accept(subprotocol="chat.v1.text" if request.subprotocols else None)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        address = request.client.host
+        key = limit_key(address)
+        if key is not None:
+            wait = self._doorman.flood_wait(address) or self._arrival_wait(key)
+            if wait is not None:
+                return _try_later(
+                    wait, "too many new connections (limits.new_connections_per_10_seconds)"
+                )
+        credential = credential_of(request)
+        if credential is not None and credential.source == "header":
+            try:
+                user, _ = await self._doorman.resume(credential.token)
+            except ChatError as error:
+                return Response(
+                    f"{error.sentence}\n", status=401, headers=[("www-authenticate", "Bearer")]
+                )
+            wait = self._doorman.flood_wait(user.id)
+            if wait is not None:
+                return _try_later(wait, "flooding")
+        return None
+
+    def _arrival_wait(self, key: str) -> float | None:
+        """Take a new connection of an address; return seconds to wait where there are too many."""
+        most = self._services.limits.new_connections_per_10_seconds
+        if most is None:
+            return None
+        now = self._services.clock.monotonic()
+        times = self._arrivals.pop(key, None) or deque(maxlen=most)
+        self._arrivals[key] = times  # the last one again: the oldest are forgotten first
+        if len(self._arrivals) > ADDRESSES_MAX:
+            self._arrivals.pop(next(iter(self._arrivals)))
+        if len(times) == most and times[0] > now - WINDOW_S:
+            return times[0] + WINDOW_S - now
+        times.append(now)
+        return None
+
+
+def _try_later(seconds: float, why: str) -> Response:
+    wait = max(1, round(seconds + 0.5))
+    return Response(
+        f"Too many requests: {why}. Try again in {wait} s.\n",
+        status=429,
+        headers=[("retry-after", str(wait))],
+    )

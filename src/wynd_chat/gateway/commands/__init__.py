@@ -1,0 +1,7 @@
+"""What each command does, one file per group of the registry."""
+
+from wynd_chat.gateway.commands import me, rooms, talking
+
+__all__ = ["HANDLERS"]
+
+HANDLERS = {**talking.HANDLERS, **rooms.HANDLERS, **me.HANDLERS}

@@ -1,0 +1,123 @@
+"""`Listeners`: the ports: page, API and WebSocket on one, plain text on another.
+
+Decides what stands at which path, and the order of the end. The library carries both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from wynd.http import App
+from wynd_chat.gateway.pages import upgrade_required, well_known
+from wynd_chat.gateway.rest import make_api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from wynd import Request as Upgrade
+    from wynd_chat.gateway.calls import Router
+    from wynd_chat.gateway.doorman import Doorman
+    from wynd_chat.gateway.hub import Hub
+    from wynd_chat.gateway.sockets import Sockets
+
+__all__ = ["Listeners"]
+
+log = logging.getLogger("wynd_chat.gateway")
+
+DRAIN_S = 25.0  # of the 30 s that the whole stop may take (chat.md 11.7)
+
+
+class Listeners:
+    """Both listeners of one chat.
+
+    Args:
+        hosts: Addresses to bind.
+        port: Of page, API and WebSocket.
+        plain_port: Of the plain-text face, or None.
+        trusted_proxies: Whose forwarded addresses count.
+        version: Of this program.
+        router: Runs what comes over HTTP.
+        doorman: Knows who somebody is.
+        sockets: The WebSocket handlers.
+        hub: Is told what listens.
+        base_url: Where a request reached the server.
+    """
+
+    def __init__(
+        self,
+        *,
+        hosts: tuple[str, ...],
+        port: int,
+        plain_port: int | None,
+        trusted_proxies: tuple[str, ...],
+        version: str,
+        router: Router,
+        doorman: Doorman,
+        sockets: Sockets,
+        hub: Hub,
+        base_url: Callable[[Request | Upgrade], str],
+    ) -> None:
+        self._hosts = hosts
+        self._port = port
+        self._plain_port = plain_port
+        self._trusted_proxies = trusted_proxies
+        self._sockets = sockets
+        self._hub = hub
+        self._stack = AsyncExitStack()
+        self._app = App(
+            routes=[
+                Route("/ws", upgrade_required),
+                well_known(base_url),
+            ]
+        )
+        self._app.use_wynd("/ws", sockets.main.handler())
+        self._app.use_wynd("/", sockets.main.handler())
+        self._app.mount("/", make_api(router, doorman, version=version))
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where page, API and WebSocket are, `(host, port)` each."""
+        return tuple(one for one in self._app.addresses if not isinstance(one, str))
+
+    @property
+    def plain_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where the plain-text face is."""
+        return tuple(one for one in self._sockets.plain.addresses if not isinstance(one, str))
+
+    async def open(self) -> None:
+        """Listen on both ports.
+
+        Raises:
+            OSError: one is in use; then none is open.
+        """
+        host = list(self._hosts)
+        try:
+            await self._stack.enter_async_context(
+                self._app.serving(
+                    self._port,
+                    host=host,
+                    trusted_proxies=",".join(self._trusted_proxies),
+                    drain_s=DRAIN_S,
+                )
+            )
+            self._hub.listening(self._sockets.main)
+            if self._plain_port is not None:
+                await self._stack.enter_async_context(
+                    self._sockets.plain.serving(self._plain_port, host=host)
+                )
+                self._hub.listening(self._sockets.plain)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def close(self, code: int) -> None:
+        """Stop in order: no new connections, answers that have begun, close frames, the rest."""
+        await asyncio.gather(self._app.stop(code), self._sockets.plain.stop(code, drain=DRAIN_S))
+        await self._stack.aclose()

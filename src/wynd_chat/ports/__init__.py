@@ -1,0 +1,1 @@
+"""Contracts of what lies outside the rules: store, broker, files, clock; guarantees in words."""

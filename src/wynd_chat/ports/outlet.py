@@ -1,0 +1,124 @@
+"""`Outlet`: where services put what others should see; the gateway stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from wynd_chat.domain.events import Author, Event
+    from wynd_chat.domain.models import Room, User
+
+__all__ = [
+    "AwayChanged",
+    "ConnectionsEnded",
+    "IgnoresChanged",
+    "MembershipEnded",
+    "MembershipStarted",
+    "Notice",
+    "Outlet",
+    "ReadRaised",
+    "RoomChanged",
+    "UserChanged",
+    "UserRenamed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipStarted:
+    """A user is in a room from now on."""
+
+    room: Room
+    user: User
+    by: Author | None = None
+    """Who invited, None for one's own joining."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipEnded:
+    """A user is no longer in a room."""
+
+    room: Room
+    user_id: str
+    kicked_by: Author | None = None
+    reason: str = ""
+    is_ban: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """A room's settings changed: kind, topic, key, lock, slow mode, archive."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class UserRenamed:
+    """A user has another name."""
+
+    user: User
+    old_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged:
+    """A user's row changed otherwise: role, preferences."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class AwayChanged:
+    """A user went away or came back."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoresChanged:
+    """Whom a user ignores changed."""
+
+    user_id: str
+    ignored: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRaised:
+    """A user's read marker rose."""
+
+    user_id: str
+    room: Room
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsEnded:
+    """Connections must go: those of some logins, or all of a user (`token_hashes` None)."""
+
+    user_id: str
+    token_hashes: frozenset[str] | None
+    code: int
+    reason: str
+
+
+Notice = (
+    MembershipStarted
+    | MembershipEnded
+    | RoomChanged
+    | UserRenamed
+    | UserChanged
+    | AwayChanged
+    | IgnoresChanged
+    | ReadRaised
+    | ConnectionsEnded
+)
+
+
+class Outlet(Protocol):
+    """Takes what happened, in order; returns at once and never raises."""
+
+    def event(self, room: Room, event: Event) -> None:
+        """Show a committed event; of one room they come in the order of seq, each once."""
+
+    def notice(self, notice: Notice) -> None:
+        """Show a change that is no event of a room."""

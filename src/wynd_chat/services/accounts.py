@@ -1,0 +1,351 @@
+"""`Accounts`: who somebody is: guests, names, what users set for themselves, whom they ignore.
+
+How an account is made and logged into is `logins`. Knows no face and no connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from wynd_chat.domain.errors import ChatError, ErrorCode
+from wynd_chat.domain.models import (
+    Membership,
+    Session,
+    SessionKind,
+    User,
+    UserKind,
+    UserStatus,
+)
+from wynd_chat.domain.names import UserName, parse_user_name, suggestions, user_key
+from wynd_chat.domain.text import accept_text, clean_line
+from wynd_chat.ports.outlet import AwayChanged, IgnoresChanged, UserChanged, UserRenamed
+
+if TYPE_CHECKING:
+    from wynd_chat.domain.limits import ChatLimits
+    from wynd_chat.ports.clock import Clock, Tokens
+    from wynd_chat.ports.outlet import Outlet
+    from wynd_chat.ports.store import Snapshot, Store, Transaction
+    from wynd_chat.services.presence import Presences
+
+__all__ = ["Accounts", "enter_lobby", "free_name", "hash_of", "new_user"]
+
+GUEST_TOKEN_MS = 24 * 3600 * 1000  # chat.v1: a guest resumes within a day
+PREFERENCES = ("timestamps", "ids", "joins", "color", "bell")
+SUGGESTIONS_TRIED = 100
+
+
+def hash_of(secret: str) -> str:
+    """Return what is stored of a token or code: its SHA-256, as hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_user(user_id: str, name: UserName, kind: UserKind, now: int) -> User:
+    """Return the row of a user who was not there before."""
+    return User(
+        id=user_id,
+        name=name.shown,
+        name_key=name.key,
+        name_skeleton=name.skeleton,
+        kind=kind,
+        created_at=now,
+        last_seen_at=now,
+    )
+
+
+def free_name(tx: Transaction, name: UserName, own_id: str | None, free: frozenset[str]) -> None:
+    """Make sure that a name may be taken; take it from guests who have gone (`free`).
+
+    Raises:
+        ChatError: `name_registered`, `name_taken` with a name that is free.
+    """
+    holder = tx.user_by_key(name.key)
+    alike = [user for user in tx.users_by_skeleton(name.skeleton) if user.name_key is not None]
+    others = {
+        user.id: user for user in (*alike, *([holder] if holder else ())) if user.id != own_id
+    }
+    for user in others.values():
+        if user.is_guest and user.id in free:
+            tx.put_user(replace(user, name_key=None, name_skeleton=None))
+        elif user.name_key == name.key and not user.is_guest:
+            sentence = f"{user.name} is registered, use /login {user.name}"
+            raise ChatError(ErrorCode.NAME_REGISTERED, sentence)
+        else:
+            raise ChatError(ErrorCode.NAME_TAKEN, _taken(tx, name))
+
+
+def _taken(tx: Snapshot, name: UserName) -> str:
+    for text in islice(suggestions(name.shown), SUGGESTIONS_TRIED):
+        other = parse_user_name(text)
+        if tx.user_by_key(other.key) is None and not tx.users_by_skeleton(other.skeleton):
+            return f"{name.shown} is taken, try /name {other.shown}"
+    return f"{name.shown} is taken, try another name"
+
+
+class Accounts:
+    """Users as they are known by name."""
+
+    def __init__(
+        self,
+        store: Store,
+        outlet: Outlet,
+        presences: Presences,
+        clock: Clock,
+        tokens: Tokens,
+        limits: ChatLimits,
+        lobby_id: str,
+    ) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._presences = presences
+        self._clock = clock
+        self._tokens = tokens
+        self._limits = limits
+        self._lobby_id = lobby_id
+
+    async def name_guest(self, text: str) -> User:
+        """Make a guest of this name, a member of the lobby.
+
+        Raises:
+            ChatError: `bad_name`, `name_taken`, `name_registered`.
+        """
+        name = parse_user_name(text)
+        free = await self._free_holders(name)
+        user = new_user(self._tokens.new_id("u_"), name, UserKind.GUEST, self._clock.now_ms())
+
+        def work(tx: Transaction) -> User:
+            free_name(tx, name, None, free)
+            tx.put_user(user)
+            enter_lobby(tx, self._lobby_id, user.id)
+            return user
+
+        return await self._store.write(work)
+
+    async def guest_token(self, user: User) -> str:
+        """Return a new token with which a guest resumes within a day."""
+        token = self._tokens.secret()
+        now = self._clock.now_ms()
+        session = Session(
+            token_hash=hash_of(token),
+            user_id=user.id,
+            kind=SessionKind.GUEST,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + GUEST_TOKEN_MS,
+        )
+        await self._store.write(lambda tx: tx.put_session(session))
+        return token
+
+    async def resume(self, token: str) -> tuple[User, Session]:
+        """Return whose token it is. A guest gets the name back, or a free one like it.
+
+        Raises:
+            ChatError: `unauthorized`: unknown, expired, or the user may not log in.
+        """
+        token_hash = hash_of(token)
+        now = self._clock.now_ms()
+
+        def look(snapshot: Snapshot) -> tuple[User, Session] | None:
+            session = snapshot.session(token_hash)
+            if session is None or (session.expires_at is not None and session.expires_at <= now):
+                return None
+            user = snapshot.user(session.user_id)
+            if user is None or user.status is not UserStatus.ACTIVE:
+                return None
+            return user, session
+
+        found = await self._store.read(look)
+        if found is None:
+            raise ChatError(ErrorCode.UNAUTHORIZED, "this token is not valid, log in again")
+        user, session = found
+        if user.is_guest and user.name_key is None:
+            user = await self._take_name_again(user)
+        return user, session
+
+    async def rename(self, user: User, text: str) -> User:
+        """Give a user another name; an unchanged one changes nothing.
+
+        Raises:
+            ChatError: `bad_name`, `name_taken`, `name_registered`.
+        """
+        name = parse_user_name(text)
+        if name.shown == user.name:
+            return user
+        free = await self._free_holders(name)
+
+        def work(tx: Transaction) -> User:
+            current = tx.user(user.id)
+            if current is None:
+                raise ChatError(ErrorCode.UNAUTHORIZED, "you are not known any more, log in again")
+            free_name(tx, name, user.id, free)
+            renamed = replace(
+                current, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
+            )
+            tx.put_user(renamed)
+            return renamed
+
+        renamed = await self._store.write(work)
+        self._presences.update(renamed)
+        self._outlet.notice(UserRenamed(renamed, user.name))
+        return renamed
+
+    async def find(self, ref: str) -> User:
+        """Return the user of this name (`@` optional).
+
+        Raises:
+            ChatError: `not_found`.
+        """
+        key = user_key(ref)
+
+        def work(snapshot: Snapshot) -> User | None:
+            return None if key is None else snapshot.user_by_key(key)
+
+        user = await self._store.read(work)
+        if user is None:
+            name = clean_line(ref.removeprefix("@"))[:32]
+            raise ChatError(ErrorCode.NOT_FOUND, f"nobody here is called {name}")
+        return user
+
+    async def user(self, user_id: str) -> User | None:
+        """Return a user by id."""
+        return await self._store.read(lambda snapshot: snapshot.user(user_id))
+
+    async def set_away(self, user: User, text: str | None) -> User:
+        """Set what others read while the user is away ("" without words), or None: back."""
+        if text is not None:
+            text = clean_line(accept_text(text, self._limits.reason_chars_max, "away text"))
+        changed = await self._change(user, away=text)
+        self._outlet.notice(AwayChanged(changed))
+        return changed
+
+    async def set_preference(self, user: User, name: str, is_on: bool) -> User:
+        """Switch one of the text face's preferences.
+
+        Raises:
+            ChatError: `bad_request`: there is none of this name.
+        """
+        if name not in PREFERENCES:
+            known = ", ".join(PREFERENCES)
+            raise ChatError(ErrorCode.BAD_REQUEST, f"there is no such preference, use {known}")
+        changed = await self._change(user, prefs={**user.prefs, name: is_on})
+        self._outlet.notice(UserChanged(changed))
+        return changed
+
+    async def ignored(self, user: User) -> list[User]:
+        """Return whom a user ignores, by name."""
+
+        def work(snapshot: Snapshot) -> list[User]:
+            return list(snapshot.users(snapshot.ignored_by(user.id)).values())
+
+        users = await self._store.read(work)
+        return sorted(users, key=lambda one: one.name.casefold())
+
+    async def ignored_ids(self, user: User) -> frozenset[str]:
+        """Return the ids of those whom a user ignores."""
+        return await self._store.read(lambda snapshot: snapshot.ignored_by(user.id))
+
+    async def ignore(self, user: User, ref: str) -> User:
+        """Hide somebody's messages from a user; return whom.
+
+        Raises:
+            ChatError: `not_found`, `bad_request` for oneself.
+        """
+        target = await self.find(ref)
+        if target.id == user.id:
+            raise ChatError(ErrorCode.BAD_REQUEST, "you can't ignore yourself")
+
+        def work(tx: Transaction) -> frozenset[str]:
+            tx.put_ignore(user.id, target.id)
+            return tx.ignored_by(user.id)
+
+        self._outlet.notice(IgnoresChanged(user.id, await self._store.write(work)))
+        return target
+
+    async def unignore(self, user: User, ref: str) -> User:
+        """End that; return whom."""
+        target = await self.find(ref)
+
+        def work(tx: Transaction) -> frozenset[str]:
+            tx.drop_ignore(user.id, target.id)
+            return tx.ignored_by(user.id)
+
+        self._outlet.notice(IgnoresChanged(user.id, await self._store.write(work)))
+        return target
+
+    def farewell(self, text: str) -> str:
+        """Return what a user says on leaving, cleaned.
+
+        Raises:
+            ChatError: `too_large`.
+        """
+        return clean_line(accept_text(text, self._limits.reason_chars_max, "message"))
+
+    async def list_users(self, query: str, after: str, limit: int) -> list[User]:
+        """Return accounts whose name begins with `query`, above the cursor `after`."""
+        prefix = user_key(query) or "" if query else ""
+        return await self._store.read(
+            lambda snapshot: snapshot.list_users(prefix_key=prefix, after_key=after, limit=limit)
+        )
+
+    async def note_seen(self, user: User) -> None:
+        """Remember that a user was here now."""
+        now = self._clock.now_ms()
+        await self._change(user, last_seen_at=now)
+
+    async def _change(self, user: User, **changes: object) -> User:
+        def work(tx: Transaction) -> User:
+            current = tx.user(user.id)
+            if current is None:
+                raise ChatError(ErrorCode.UNAUTHORIZED, "you are not known any more, log in again")
+            changed = replace(current, **changes)  # type: ignore[arg-type]
+            tx.put_user(changed)
+            return changed
+
+        changed = await self._store.write(work)
+        self._presences.update(changed)
+        return changed
+
+    async def _free_holders(self, name: UserName) -> frozenset[str]:
+        """Return the ids of guests whose hold on this name has ended.
+
+        Presence is known on the loop only, so this is asked before the transaction; whoever takes
+        the name in between is not among them.
+        """
+
+        def work(snapshot: Snapshot) -> list[User]:
+            holder = snapshot.user_by_key(name.key)
+            return [*snapshot.users_by_skeleton(name.skeleton), *([holder] if holder else [])]
+
+        users = await self._store.read(work)
+        return frozenset(
+            user.id for user in users if user.is_guest and not self._presences.is_held(user.id)
+        )
+
+    async def _take_name_again(self, user: User) -> User:
+        """Give a guest who resumes the old name, or the first free one like it."""
+        texts = [user.name, *islice(suggestions(user.name), SUGGESTIONS_TRIED)]
+
+        def work(tx: Transaction) -> User:
+            for text in texts:
+                name = parse_user_name(text)
+                try:
+                    free_name(tx, name, user.id, frozenset())
+                except ChatError:
+                    continue
+                named = replace(
+                    user, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
+                )
+                tx.put_user(named)
+                return named
+            raise ChatError(ErrorCode.UNAUTHORIZED, "this token is not valid, log in again")
+
+        return await self._store.write(work)
+
+
+def enter_lobby(tx: Transaction, lobby_id: str, user_id: str) -> None:
+    """Make a new user a member of the lobby."""
+    lobby = tx.room(lobby_id)
+    seq = 0 if lobby is None else lobby.last_seq
+    tx.put_membership(Membership(room_id=lobby_id, user_id=user_id, joined_seq=seq, read_seq=seq))

@@ -1,0 +1,246 @@
+"""`Feed`: committed events on their way to who is listening, once and in order per room.
+
+1. The head of a room is the seq up to which its events were shown; it only rises, by one.
+2. An event at or below the head is not shown again; one above head + 1 is preceded by what the
+   store has in between.
+3. The ring holds the events (floor, head], without a gap. It serves those who reconnect, so that a
+   storm of them reads the history of a room once; the store has the rest.
+4. Nothing here is needed for correctness: what is missing is read from the store.
+
+Knows no faces and no connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wynd_chat.ports.store import StoreFailure
+
+if TYPE_CHECKING:
+    from wynd_chat.domain.events import Event
+    from wynd_chat.domain.models import Room
+    from wynd_chat.ports.broker import Broker
+    from wynd_chat.ports.clock import Clock
+    from wynd_chat.ports.outlet import Outlet
+    from wynd_chat.ports.store import EventsPage, Snapshot, Store
+
+__all__ = ["Feed"]
+
+log = logging.getLogger("wynd_chat.feed")
+
+RING_S = 120.0  # a reconnect within two minutes needs no store (reliability: 5.2)
+RING_EVENTS_MAX = 2_000  # of one room; a sync takes at most 500
+EVENTS_MAX = 100_000  # of all rings; those unused longest are emptied (about 1 KB an event)
+CATCH_UP_EVENTS = 1_000  # read at once when events were missed
+
+
+@dataclass(slots=True)
+class _Track:
+    """What was shown of one room."""
+
+    head: int
+    floor: int
+    ring: deque[tuple[float, Event]] = field(default_factory=deque)
+    is_catching_up: bool = False
+    wanted: int = 0
+    """The newest seq that a wake-up spoke of."""
+
+
+class Feed:
+    """Shows the events of all rooms of this node to an outlet."""
+
+    def __init__(self, store: Store, broker: Broker, clock: Clock) -> None:
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._tracks: OrderedDict[str, _Track] = OrderedDict()
+        self._outlet: Outlet | None = None
+        self._reads: dict[tuple[str, int], asyncio.Task[EventsPage]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._kept = 0  # events in all rings
+        self.history_reads = 0
+        """How often the store was read for those who reconnect."""
+        store.on_commit(self._committed)
+        broker.subscribe(self._woken)
+
+    def attach(self, outlet: Outlet) -> None:
+        """Show events to `outlet` from now on."""
+        self._outlet = outlet
+
+    def _committed(self, room: Room, event: Event) -> None:
+        """Show an event that was just committed, then wake up the other nodes."""
+        track = self._tracks.get(room.id)
+        if track is None:
+            track = self._track(room.id, event.seq - 1)
+        if event.seq == track.head + 1:
+            self._show(track, room, event)
+        elif event.seq > track.head:
+            self._catch_up(room.id, event.seq)
+        self._broker.publish(room.id, event.seq)
+
+    def head(self, room_id: str, stored: int) -> int:
+        """Return up to which seq a room was shown; `stored` begins a room nobody listened to."""
+        track = self._tracks.get(room_id)
+        if track is None:
+            track = self._track(room_id, stored)
+        return track.head
+
+    def known_head(self, room_id: str) -> int | None:
+        """Return the head of a room that is listened to."""
+        track = self._tracks.get(room_id)
+        return None if track is None else track.head
+
+    def recent(self, room_id: str, after: int) -> list[Event] | None:
+        """Return all events above `after` up to the head, or None where the ring lacks some."""
+        track = self._tracks.get(room_id)
+        if track is None or after < track.floor or after > track.head:
+            return None
+        return [event for _, event in track.ring if event.seq > after]
+
+    async def read(self, room_id: str, after: int, limit: int) -> list[Event]:
+        """Return events above `after` from the store, for `join`; [] where some were trimmed.
+
+        Those who ask for the same at the same time share one read.
+
+        Raises:
+            StoreFailure: it cannot be read.
+        """
+        page = await self._read(room_id, after, limit)
+        if not page.is_complete:
+            return []
+        track = self._tracks.get(room_id)
+        if track is not None:
+            self._backfill(track, after, [one for one in page.events if one.seq <= track.head])
+        return list(page.events)
+
+    def join(self, room_id: str, after: int, read: list[Event] | None) -> list[Event] | None:
+        """Return all events above `after` up to the head, or None: trimmed, or in the future.
+
+        Args:
+            room_id: A room with a head.
+            after: The position.
+            read: What `read` returned, where the ring did not reach back that far.
+        """
+        recent = self.recent(room_id, after)
+        if recent is not None:
+            return recent
+        head = self._tracks[room_id].head
+        known = [event for event in read or () if event.seq <= head]
+        if not known or known[0].seq != after + 1:
+            return None
+        if known[-1].seq == head:
+            return known
+        newer = self.recent(room_id, known[-1].seq)
+        return None if newer is None else known + newer
+
+    async def close(self) -> None:
+        """Stop catching up."""
+        for task in [*self._tasks, *self._reads.values()]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._reads.values(), return_exceptions=True)
+
+    def _track(self, room_id: str, head: int) -> _Track:
+        track = self._tracks[room_id] = _Track(head, head)
+        return track
+
+    def _show(self, track: _Track, room: Room, event: Event) -> None:
+        now = self._clock.monotonic()
+        track.head = event.seq
+        ring = track.ring
+        ring.append((now, event))
+        self._kept += 1
+        while len(ring) > RING_EVENTS_MAX or ring[0][0] < now - RING_S:
+            track.floor = ring.popleft()[1].seq
+            self._kept -= 1
+        self._tracks.move_to_end(room.id)
+        self._bound()
+        if self._outlet is not None:
+            self._outlet.event(room, event)
+
+    def _backfill(self, track: _Track, after: int, events: list[Event]) -> None:
+        """Keep what was read, so that the next one who reconnects needs no store."""
+        older = [event for event in events if event.seq <= track.floor]
+        if not older or older[0].seq != after + 1 or older[-1].seq != track.floor:
+            return
+        if len(track.ring) + len(older) > RING_EVENTS_MAX:
+            return
+        at = track.ring[0][0] if track.ring else self._clock.monotonic()
+        track.ring.extendleft((at, event) for event in reversed(older))
+        track.floor = after
+        self._kept += len(older)
+        self._bound()
+
+    def _bound(self) -> None:
+        """Empty the rings unused longest while all together hold too much."""
+        if self._kept <= EVENTS_MAX:
+            return
+        for track in self._tracks.values():
+            self._kept -= len(track.ring)
+            track.ring.clear()
+            track.floor = track.head
+            if self._kept <= EVENTS_MAX:
+                return
+
+    async def _read(self, room_id: str, after: int, limit: int) -> EventsPage:
+        """Read events once for all who ask for the same at the same time."""
+        key = (room_id, after)
+        reading = self._reads.get(key)
+        if reading is None:
+            self.history_reads += 1
+
+            def work(snapshot: Snapshot) -> EventsPage:
+                return snapshot.events_after(room_id, after, max(limit, 500) + 1)
+
+            reading = asyncio.get_running_loop().create_task(self._store.read(work))
+            self._reads[key] = reading
+            reading.add_done_callback(lambda _: self._reads.pop(key, None))
+        return await asyncio.shield(reading)
+
+    def _woken(self, room_id: str, seq: int) -> None:
+        track = self._tracks.get(room_id)
+        if track is not None and seq > track.head:
+            self._catch_up(room_id, seq)
+
+    def _catch_up(self, room_id: str, seq: int) -> None:
+        track = self._tracks[room_id]
+        track.wanted = max(track.wanted, seq)
+        if not track.is_catching_up:
+            track.is_catching_up = True
+            task = asyncio.get_running_loop().create_task(self._caught_up(room_id, track))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _caught_up(self, room_id: str, track: _Track) -> None:
+        """Show what the store has between the head and what was spoken of."""
+        delay = 0.05
+        try:
+            while track.head < track.wanted:
+                head = track.head
+
+                def work(snapshot: Snapshot, head: int = head) -> tuple[Room | None, EventsPage]:
+                    page = snapshot.events_after(room_id, head, CATCH_UP_EVENTS)
+                    return snapshot.room(room_id), page
+
+                try:
+                    room, page = await self._store.read(work)
+                except StoreFailure:
+                    log.warning("room %s: what was missed cannot be read yet", room_id)
+                    await self._clock.sleep(delay)
+                    delay = min(delay * 2, 5.0)
+                    continue
+                if room is None or not page.events:
+                    return
+                if not page.is_complete:  # trimmed meanwhile: listeners see the gap and sync
+                    track.head = page.events[0].seq - 1
+                    track.floor = track.head
+                    self._kept -= len(track.ring)
+                    track.ring.clear()
+                for event in page.events:
+                    if event.seq == track.head + 1:
+                        self._show(track, room, event)
+        finally:
+            track.is_catching_up = False

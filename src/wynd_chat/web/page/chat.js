@@ -1,0 +1,691 @@
+// @ts-check
+/**
+ * The use cases of the page: becoming somebody, keeping up with the rooms, speaking, reading on.
+ * Ties connection, REST, outbox and store together. Knows no DOM.
+ *
+ * 1. An event is taken when its seq follows the room's last; one beyond it makes us `sync`.
+ * 2. `sync` is asked for after every hello, one at a time; what it cannot give whole is read again.
+ * 3. The unread line stands still while I am in a room: it moves on leaving, Esc and sending.
+ */
+
+import { batch } from "./vendor/preact.js";
+import { LOBBY, RoomState } from "./store.js";
+import { ChatError, decodeCommands, decodeResult, decodeSent, decodeSync, decodeUser, request, text as textOf } from "./wire.js";
+
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./wire.js").RoomEvent} RoomEvent */
+/** @typedef {import("./wire.js").User} User */
+/** @typedef {import("./wire.js").Hello} Hello */
+
+const PAGE = 50;
+const CHANGES_ROOMS = new Set(["join", "j", "leave", "part", "close", "msg", "dm", "tell", "w", "query", "r", "mute", "unmute", "topic", "invite"]);
+
+export class Chat {
+  #store;
+  #connection;
+  #api;
+  #outbox;
+  #preferences;
+  #clock;
+  #epoch = "";
+  #isSyncing = false;
+  #isSyncWanted = false;
+  #noteId = 0;
+  #membersTimer = 0;
+  /** The room whose address was asked for before it was known. */
+  #wantedRoom = "";
+  /** @type {(message: import("./wire.js").Message, room: RoomState) => void} told of foreign live messages */
+  onMessage = () => {};
+
+  /**
+   * @param {object} parts
+   * @param {Store} parts.store
+   * @param {import("./connection.js").Connection} parts.connection
+   * @param {import("./api.js").Api} parts.api
+   * @param {import("./outbox.js").Outbox} parts.outbox
+   * @param {import("./preferences.js").Preferences} parts.preferences
+   * @param {import("./connection.js").Clock} parts.clock
+   */
+  constructor({ store, connection, api, outbox, preferences, clock }) {
+    this.#store = store;
+    this.#connection = connection;
+    this.#api = api;
+    this.#outbox = outbox;
+    this.#preferences = preferences;
+    this.#clock = clock;
+  }
+
+  // Who I am
+
+  /** The guest's token, where there is one. */
+  get guestToken() {
+    return this.#preferences.lasting.get("guest-token");
+  }
+
+  /** @param {Hello} hello */
+  async hello(hello) {
+    const store = this.#store;
+    batch(() => {
+      store.server.value = hello.server;
+      store.guests.value = hello.guests;
+      store.limits.value = hello.limits;
+    });
+    if (this.#epoch !== "" && this.#epoch !== hello.epoch) this.#forgetHistory();
+    this.#epoch = hello.epoch;
+    let user = hello.user;
+    const token = this.guestToken;
+    if (user === null && token !== null) user = await this.#resume(token);
+    else if (user !== null) this.#preferences.lasting.set("guest-token", null);
+    if (this.#connection.state.phase !== "open") return;
+    if (user === null) {
+      store.reset();
+      store.stage.value = "gate";
+      return;
+    }
+    await this.#become(user);
+  }
+
+  /** @param {string} token @returns {Promise<User | null>} */
+  async #resume(token) {
+    try {
+      return decodeUser((await this.#connection.request(request.auth(token))).user);
+    } catch (error) {
+      if (!(error instanceof ChatError)) throw error;
+      if (error.code === "unauthorized") this.#preferences.lasting.set("guest-token", null);
+      return null;
+    }
+  }
+
+  /**
+   * Take a name as a guest; rejects with a ChatError.
+   * @param {string} name
+   */
+  async takeName(name) {
+    const body = await this.#connection.request(request.name(name));
+    const token = textOf(body.token);
+    if (token !== "") this.#preferences.lasting.set("guest-token", token);
+    this.#preferences.lasting.set("last-name", name);
+    const user = decodeUser(body.user);
+    if (user !== null) await this.#become(user);
+  }
+
+  /** Rename myself; rejects with a ChatError. @param {string} name */
+  async rename(name) {
+    const user = decodeUser((await this.#connection.request(request.name(name))).user);
+    if (user !== null) this.#store.me.value = user;
+    this.#preferences.lasting.set("last-name", name);
+  }
+
+  /** Turn the guest that I am into an account; rejects with a ChatError. @param {string} password */
+  async registerGuest(password) {
+    const me = this.#store.me.value;
+    await this.#connection.request(request.command(LOBBY, `/register ${password}`));
+    if (me !== null) await this.#api.signIn(me.name, password);
+  }
+
+  /** The cookie changed: connect again as whoever it names. */
+  becomeAccount() {
+    this.#preferences.lasting.set("guest-token", null);
+    this.#outbox.close();
+    this.#store.reset();
+    this.#store.stage.value = "loading";
+    this.#connection.restart();
+  }
+
+  /** End this login. */
+  async signOut() {
+    if (this.#store.me.value?.kind !== "guest") await this.#api.signOut();
+    this.becomeAccount();
+  }
+
+  /** @param {User} user */
+  async #become(user) {
+    const store = this.#store;
+    if (store.me.value !== null && store.me.value.id !== user.id) store.reset();
+    store.me.value = user;
+    await this.#outbox.load(user.id);
+    await this.sync();
+    void this.#loadCommands();
+  }
+
+  async #loadCommands() {
+    if (this.#store.commands.value.length > 0) return;
+    const body = await this.#tried(this.#connection.request(request.commands()));
+    if (body !== null) this.#store.commands.value = decodeCommands(body.commands);
+  }
+
+  // Keeping up
+
+  /** Ask for what was missed, then send what waits. */
+  async sync() {
+    if (this.#isSyncing) {
+      this.#isSyncWanted = true;
+      return;
+    }
+    this.#isSyncing = true;
+    try {
+      do {
+        this.#isSyncWanted = false;
+        await this.#syncOnce();
+      } while (this.#isSyncWanted && this.#connection.state.phase === "open");
+    } finally {
+      this.#isSyncing = false;
+    }
+  }
+
+  async #syncOnce() {
+    const store = this.#store;
+    const asked = new Map([...store.rooms.value.values()].map((room) => [room.name, room.last]));
+    let body;
+    try {
+      body = await this.#connection.request(request.sync(this.#epoch, asked));
+    } catch (error) {
+      if (!(error instanceof ChatError)) throw error;
+      if (error.code === "rate_limited" || error.code === "internal" || error.code === "unavailable") {
+        this.#clock.after(() => void this.sync(), (error.retryAfter ?? 2) * 1000);
+      }
+      return; // lost: the next hello asks again
+    }
+    const { epoch, rooms } = decodeSync(body);
+    if (epoch !== this.#epoch) {
+      this.#forgetHistory();
+      this.#epoch = epoch;
+    }
+    const hadRooms = store.rooms.value.size > 0;
+    batch(() => {
+      for (const entry of rooms) this.#takeSynced(entry);
+      store.stage.value = "ready";
+    });
+    await this.#refreshRooms();
+    if (!hadRooms && this.#wantedRoom !== "") this.openRoom(this.#wantedRoom);
+    this.#outbox.open(store.limits.value);
+    this.#settlePending();
+    const open = store.room.value;
+    if (open !== null) void this.loadMembers(open);
+  }
+
+  /** @param {import("./wire.js").SyncedRoom} entry */
+  #takeSynced(entry) {
+    const store = this.#store;
+    if (entry.error !== null) {
+      store.removeRoom(entry.room);
+      this.#leaveLost(entry.room);
+      return;
+    }
+    const known = store.find(entry.room);
+    const room = known ?? new RoomState(entry.room, entry.kind);
+    room.kind.value = entry.kind;
+    if (entry.with !== null) room.with.value = entry.with;
+    room.read = Math.max(room.read, entry.read);
+    if (known === undefined) {
+      room.last = entry.head;
+      store.addRoom(room);
+      return;
+    }
+    if (entry.gap) this.#takeGap(room, entry.head);
+    else for (const event of entry.events) this.#takeEvent(room, event, false);
+    room.last = Math.max(room.last, entry.head);
+  }
+
+  /** @param {RoomState} room @param {number} head */
+  #takeGap(room, head) {
+    room.last = head;
+    const { history } = room;
+    if (!history.isLoaded) return;
+    history.hasAfter = true;
+    if (room === this.#store.room.value && room.place === null) void this.#tried(this.loadNewest(room));
+  }
+
+  /** Read unread counts, topics and settings of my rooms. */
+  async #refreshRooms() {
+    const mine = await this.#tried(this.#api.myRooms());
+    if (mine === null) return;
+    batch(() => {
+      for (const entry of mine) {
+        const room = this.#store.find(entry.room);
+        if (room === undefined) continue;
+        room.topic.value = entry.topic;
+        room.notify.value = entry.notify;
+        room.role.value = entry.role;
+        room.read = Math.max(room.read, entry.read);
+        room.countedTo = entry.head;
+        if (entry.with !== null) room.with.value = entry.with;
+        if (!this.#isReading(room)) {
+          room.unread.value = entry.unread;
+          room.mentions.value = room.kind.value === "dm" ? entry.unread : entry.mentions;
+        }
+      }
+    });
+  }
+
+  /** @param {RoomEvent} event a live one */
+  event(event) {
+    const room = this.#store.find(event.room);
+    if (room === undefined || event.seq > room.last + 1) {
+      void this.sync();
+      return;
+    }
+    if (event.seq <= room.last) return;
+    batch(() => this.#takeEvent(room, event, true));
+  }
+
+  /** @param {RoomState} room @param {RoomEvent} event @param {boolean} isLive */
+  #takeEvent(room, event, isLive) {
+    if (event.seq <= room.last) return;
+    const before = room.last;
+    room.last = event.seq;
+    room.history.add(event);
+    if (event.type === "message") this.#takeMessage(room, event, before, isLive);
+    else this.#takeChange(room, event);
+    room.touch();
+  }
+
+  /** @param {RoomState} room @param {import("./wire.js").Message} message @param {number} before @param {boolean} isLive */
+  #takeMessage(room, message, before, isLive) {
+    const isMine = message.author.id === this.#store.me.value?.id;
+    if (message.cid !== null) this.#outbox.confirm(message.cid);
+    if (isMine) {
+      room.read = Math.max(room.read, message.seq);
+      room.unread.value = 0;
+      room.mentions.value = 0;
+      if (message.seq > room.line) room.line = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const isReading = this.#isReading(room);
+    if (!isReading && message.seq > room.countedTo && message.kind !== "system") {
+      room.unread.value += 1;
+      if (room.kind.value === "dm" || message.mentions.includes(this.#store.me.value?.id ?? "")) room.mentions.value += 1;
+    }
+    if (room === this.#store.room.value && !isReading && room.line === Number.POSITIVE_INFINITY) room.line = before;
+    if (isLive) this.onMessage(message, room);
+  }
+
+  /** @param {RoomState} room @param {RoomEvent} event */
+  #takeChange(room, event) {
+    const members = room.members.value;
+    switch (event.type) {
+      case "topic":
+        room.topic.value = event.topic;
+        break;
+      case "joined":
+        if (members !== null) {
+          const member = { user: event.user, role: /** @type {const} */ ("member"), silencedUntil: null, state: /** @type {const} */ ("online"), text: "" };
+          room.members.value = new Map([...members, [event.user.id, member]]);
+        }
+        break;
+      case "left":
+        if (event.user.id === this.#store.me.value?.id) this.#wasRemoved(room, event);
+        else if (members !== null) {
+          room.members.value = new Map([...members].filter(([id]) => id !== event.user.id));
+        }
+        break;
+      case "role": {
+        const isMe = event.user.id === this.#store.me.value?.id;
+        if (isMe && event.silencedUntil === null) room.role.value = event.role;
+        const member = members?.get(event.user.id);
+        if (members !== null && member !== undefined) {
+          const silencedUntil = event.silencedUntil === null ? member.silencedUntil : event.silencedUntil || null;
+          room.members.value = new Map([...members, [event.user.id, { ...member, role: event.role, silencedUntil }]]);
+        }
+        break;
+      }
+      default:
+    }
+  }
+
+  /** @param {RoomState} room @param {import("./wire.js").Left} event */
+  #wasRemoved(room, event) {
+    this.#store.removeRoom(room.name);
+    this.#leaveLost(room.name);
+    if (event.how === "leave") return;
+    const by = event.by === null ? "" : ` by ${event.by.name}`;
+    const why = event.reason === "" ? "" : `: ${event.reason}`;
+    this.#store.toast(`You were ${event.how === "ban" ? "banned from" : "removed from"} ${room.title}${by}${why}`, true);
+  }
+
+  /** @param {string} name */
+  #leaveLost(name) {
+    if (this.#store.open.value === name) this.openRoom(LOBBY);
+  }
+
+  /** @param {import("./wire.js").Ephemeral} ephemeral */
+  ephemeral(ephemeral) {
+    switch (ephemeral.type) {
+      case "presence":
+        this.#takePresence(ephemeral);
+        break;
+      case "tick":
+        this.#takeTick(ephemeral);
+        break;
+      case "read":
+        this.#takeRead(ephemeral.room, ephemeral.seq);
+        break;
+      case "entered":
+        this.#takeEntered(ephemeral);
+        break;
+      default:
+        this.#store.removeRoom(ephemeral.room);
+        this.#leaveLost(ephemeral.room);
+    }
+  }
+
+  /** @param {import("./wire.js").Presence} presence */
+  #takePresence({ user, state, text }) {
+    const store = this.#store;
+    const me = store.me.value;
+    if (me !== null && me.id === user.id && me.name !== user.name) store.me.value = { ...me, name: user.name };
+    store.presence.value = new Map([...store.presence.value, [user.id, { state, text }]]);
+    const room = store.room.value;
+    if (room?.with.value?.id === user.id && room.with.value.name !== user.name) room.with.value = user;
+    const members = room?.members.value ?? null;
+    if (room === null || members === null) return;
+    const member = members.get(user.id);
+    if (member !== undefined) {
+      if (member.user.name !== user.name) room.members.value = new Map([...members, [user.id, { ...member, user: { ...member.user, name: user.name } }]]);
+    } else if (state !== "offline") {
+      // Somebody new, perhaps in this room: a guest's joining is no event.
+      this.#clock.cancel(this.#membersTimer);
+      this.#membersTimer = this.#clock.after(() => void this.loadMembers(room), 1000);
+    }
+  }
+
+  /** @param {import("./wire.js").Tick} tick */
+  #takeTick({ heads, online }) {
+    let isBehind = false;
+    for (const [name, head] of heads) {
+      const room = this.#store.find(name);
+      if (room === undefined || head > room.last) isBehind = true;
+    }
+    for (const room of this.#store.rooms.value.values()) room.online.value = online.get(room.name) ?? null;
+    if (isBehind) void this.sync();
+  }
+
+  /** @param {string} name @param {number} seq */
+  #takeRead(name, seq) {
+    const room = this.#store.find(name);
+    if (room === undefined) return;
+    room.read = Math.max(room.read, seq);
+    if (room.read >= room.last) {
+      room.unread.value = 0;
+      room.mentions.value = 0;
+    }
+  }
+
+  /** @param {import("./wire.js").Entered} entered */
+  #takeEntered({ room: name, kind, head, with: other }) {
+    let room = this.#store.find(name);
+    if (room === undefined) {
+      room = new RoomState(name, kind);
+      room.last = head;
+      room.with.value = other;
+      this.#store.addRoom(room);
+      void this.#refreshRooms();
+    }
+  }
+
+  // Rooms
+
+  /** @param {RoomState} room @returns {boolean} whether I see what comes there */
+  #isReading(room) {
+    return room === this.#store.room.value && room.place === null && this.isWatched();
+  }
+
+  /** Whether the page is looked at; the page puts its own answer here. @type {() => boolean} */
+  isWatched = () => true;
+
+  /**
+   * Go to a room that I am in; one that is not known yet is gone to after the next `sync`.
+   * @param {string} name
+   */
+  openRoom(name) {
+    const store = this.#store;
+    const room = store.find(name);
+    if (room === undefined) {
+      this.#wantedRoom = name;
+      if (store.rooms.value.size === 0) return;
+    }
+    const next = room ?? store.find(LOBBY);
+    if (next === undefined) return;
+    const before = store.room.value;
+    if (before !== null && before !== next) this.#leaveRoom(before);
+    this.#wantedRoom = next.name;
+    batch(() => {
+      store.open.value = next.name;
+      store.drawer.value = "none";
+      if (before !== next || next.state.value === "empty") this.#enterRoom(next);
+    });
+  }
+
+  /** @param {RoomState} room */
+  #enterRoom(room) {
+    if (room.unread.value > 0 && room.read < room.last) room.line = room.read;
+    if (room.place === null) {
+      room.unread.value = 0;
+      room.mentions.value = 0;
+    }
+    if (room.state.value === "empty" || room.state.value === "failed") void this.#loadRoom(room);
+    else if (room.history.hasAfter && room.place === null) void this.#tried(this.loadNewest(room));
+    void this.loadMembers(room);
+  }
+
+  /** @param {RoomState} room */
+  #leaveRoom(room) {
+    room.line = Number.POSITIVE_INFINITY;
+    if (room.seen > room.read) this.#markRead(room, room.seen);
+  }
+
+  /** @param {RoomState} room */
+  async #loadRoom(room) {
+    room.state.value = "loading";
+    const place = this.#preferences.place(room.name);
+    try {
+      const where = place === null ? {} : { around: place.seq };
+      room.history.reset(await this.#api.messages(room.name, { ...where, limit: PAGE }));
+      room.place = place;
+      room.state.value = "ready";
+    } catch (error) {
+      if (!(error instanceof ChatError)) throw error;
+      room.state.value = "failed";
+    }
+    room.touch();
+  }
+
+  /** Try a room again that could not be loaded. @param {RoomState} room */
+  reload(room) {
+    return this.#loadRoom(room);
+  }
+
+  /** Read the newest page anew. @param {RoomState} room */
+  async loadNewest(room) {
+    const page = await this.#api.messages(room.name, { limit: PAGE });
+    room.place = null;
+    room.history.reset(page);
+    room.last = Math.max(room.last, page.head);
+    room.touch();
+    this.#settlePending();
+  }
+
+  /** @param {RoomState} room */
+  async loadOlder(room) {
+    room.history.prepend(await this.#api.messages(room.name, { before: room.history.first || room.last + 1, limit: PAGE }));
+  }
+
+  /** @param {RoomState} room */
+  async loadNewer(room) {
+    const page = await this.#api.messages(room.name, { after: room.history.last, limit: PAGE });
+    room.history.append(page);
+    if (!page.hasAfter) {
+      room.last = Math.max(room.last, page.head);
+      this.#settlePending();
+    }
+  }
+
+  /** Read what stands around a message. @param {RoomState} room @param {number} seq */
+  async loadAround(room, seq) {
+    if (room.history.find(seq) !== null) return;
+    room.history.reset(await this.#api.messages(room.name, { around: seq, limit: PAGE }));
+    room.state.value = "ready";
+  }
+
+  /** @param {RoomState} room */
+  async loadMembers(room) {
+    const members = await this.#tried(this.#api.members(room.name));
+    if (members === null) return;
+    const presence = new Map(this.#store.presence.value);
+    for (const { user, state, text } of members) presence.set(user.id, { state, text });
+    const me = this.#store.me.value;
+    batch(() => {
+      this.#store.presence.value = presence;
+      room.members.value = new Map(members.map((member) => [member.user.id, member]));
+      const mine = members.find(({ user }) => user.id === me?.id);
+      if (mine !== undefined) room.role.value = mine.role;
+    });
+  }
+
+  // Speaking and reading
+
+  /**
+   * Say something in a room.
+   * @param {RoomState} room
+   * @param {{text: string, kind?: "text" | "me", files?: import("./wire.js").FileInfo[]}} message
+   */
+  say(room, { text, kind = "text", files = [] }) {
+    room.line = Number.POSITIVE_INFINITY;
+    this.#outbox.add({ cid: this.#newCid(), room: room.name, text, kind, files, at: Date.now() });
+    room.touch();
+  }
+
+  #newCid() {
+    return crypto.getRandomValues(new Uint32Array(4)).reduce((cid, part) => cid + part.toString(36).padStart(7, "0"), Date.now().toString(36));
+  }
+
+  /** @param {import("./outbox.js").Pending} pending */
+  async send(pending) {
+    const { cid, room, text, kind, files } = pending;
+    const body = await this.#connection.request(request.send({ cid, room, text, kind, files: files.map(({ id }) => id) }));
+    const sent = decodeSent(body);
+    this.#sent.set(cid, sent);
+    this.#settleOne(cid, sent);
+    return sent;
+  }
+
+  /** Where acknowledged messages are, until they were seen there. @type {Map<string, {room: string, seq: number}>} */
+  #sent = new Map();
+
+  /** @param {string} cid @param {{room: string, seq: number}} sent */
+  #settleOne(cid, { room: name, seq }) {
+    const room = this.#store.find(name);
+    // An acknowledged message that is not above the room's last was shown already: its echo came
+    // first, or a page held it.
+    if (room === undefined || seq <= room.last) {
+      this.#sent.delete(cid);
+      this.#outbox.confirm(cid);
+    }
+  }
+
+  #settlePending() {
+    for (const [cid, sent] of this.#sent) this.#settleOne(cid, sent);
+  }
+
+  /**
+   * Run a command line in a room; what it answers is shown to me only.
+   * @param {RoomState} room
+   * @param {string} line
+   */
+  async run(room, line) {
+    const word = line.slice(1).split(/\s/u, 1)[0]?.toLowerCase() ?? "";
+    try {
+      const { lines, room: target } = decodeResult(await this.#connection.request(request.command(room.name, line)));
+      if (CHANGES_ROOMS.has(word) || (target !== null && this.#store.find(target) === undefined)) await this.sync();
+      if (["join", "j", "msg", "dm", "tell", "w", "query"].includes(word) && target !== null) this.openRoom(target);
+      else if (lines.length > 0) this.note(room, lines);
+    } catch (error) {
+      if (!(error instanceof ChatError)) throw error;
+      const wait = error.retryAfter === null || error.code === "silenced" ? "" : ` Try again in ${Math.ceil(error.retryAfter)} s.`;
+      this.note(room, [`${error.message.slice(0, 1).toUpperCase()}${error.message.slice(1)}${wait}`], true);
+    }
+  }
+
+  /**
+   * Run a command from a dialog.
+   * @param {RoomState} room
+   * @param {string} line
+   * @returns {Promise<{lines: string[], room: string | null, result: Record<string, unknown>}>} rejects with a ChatError
+   */
+  async ask(room, line) {
+    const result = decodeResult(await this.#connection.request(request.command(room.name, line)));
+    await this.sync();
+    return result;
+  }
+
+  /** @param {RoomState} room @param {string[]} lines @param {boolean} [isError] */
+  note(room, lines, isError = false) {
+    this.#noteId += 1;
+    room.notes = [...room.notes.slice(-19), { id: this.#noteId, at: Date.now(), afterSeq: room.last, lines, isError }];
+    room.touch();
+  }
+
+  /** @param {RoomState} room @param {number} id */
+  closeNote(room, id) {
+    room.notes = room.notes.filter((note) => note.id !== id);
+    room.touch();
+  }
+
+  /** Everything up to here was on screen. @param {RoomState} room @param {number} seq */
+  saw(room, seq) {
+    room.seen = Math.max(room.seen, seq);
+    room.unread.value = 0;
+    room.mentions.value = 0;
+  }
+
+  /** Mark a room as read and take the unread line away. @param {RoomState} room */
+  markRead(room) {
+    room.line = Number.POSITIVE_INFINITY;
+    room.unread.value = 0;
+    room.mentions.value = 0;
+    if (room.last > room.read) this.#markRead(room, room.last);
+    room.touch();
+  }
+
+  /** Mark every room as read. */
+  markAllRead() {
+    for (const room of this.#store.rooms.value.values()) this.markRead(room);
+  }
+
+  /** @param {RoomState} room @param {number} seq */
+  #markRead(room, seq) {
+    room.read = Math.max(room.read, seq);
+    void this.#tried(this.#connection.request(request.read(room.name, seq)));
+  }
+
+  #forgetHistory() {
+    for (const room of this.#store.rooms.value.values()) {
+      room.history.clear();
+      room.last = 0;
+      room.read = 0;
+      room.seen = 0;
+      room.countedTo = 0;
+      room.line = Number.POSITIVE_INFINITY;
+      room.state.value = "empty";
+      room.place = null;
+      this.#preferences.keepPlace(room.name, null);
+    }
+    const open = this.#store.room.value;
+    if (open !== null) void this.#loadRoom(open);
+  }
+
+  /**
+   * Wait for something whose failure the next `sync` repairs.
+   * @template T
+   * @param {Promise<T>} work
+   * @returns {Promise<T | null>}
+   */
+  async #tried(work) {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof ChatError) return null;
+      throw error;
+    }
+  }
+}

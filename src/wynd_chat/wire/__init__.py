@@ -1,0 +1,1 @@
+"""The faces' formats: text lines and JSON frames to and from domain values. Sends nothing."""

@@ -1,0 +1,179 @@
+"""A real PostgreSQL server for the tests, started by them on a socket in a folder of their own.
+
+Decides which server program is used and as whom it runs (it refuses root). Where none can be had
+the reason is printed with the skipped tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+__all__ = ["PostgresProcess", "Unavailable"]
+
+STARTED_WITHIN_S = 30.0
+INSTALLED_WITHIN_S = 300.0
+SPEED = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # nothing here outlives a test
+UNPRIVILEGED = ("postgres", "nobody")
+
+
+class Unavailable(Exception):
+    """No server can be had; the text says why."""
+
+
+class PostgresProcess:
+    """One server process over one data folder; may be stopped and started again.
+
+    Raises:
+        Unavailable: No program, or it does not start.
+    """
+
+    def __init__(self) -> None:
+        self._programs = programs()
+        self._user, self._group = unprivileged()
+        self._groups: list[int] | None = None if self._user is None else []
+        self._folder = Path(tempfile.mkdtemp(prefix="wynd-pg-", dir="/tmp"))
+        self._data = self._folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user is not None:
+            shutil.chown(self._folder, self._user)
+        self._run("initdb", "-D", str(self._data), "-U", "chat", "-E", "UTF8", "--no-sync")
+        self.start()
+
+    def url(self, database: str) -> str:
+        """Return the address of a database on this server."""
+        return f"postgresql://chat@/{database}?host={self._folder}"
+
+    def start(self) -> None:
+        """Start the process, and wait until it answers."""
+        arguments = ["-D", str(self._data), "-k", str(self._folder), "-c", "listen_addresses="]
+        for setting in SPEED:
+            arguments += ["-c", setting]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                user=self._user,
+                group=self._group,
+                extra_groups=self._groups,
+            )
+        deadline = time.monotonic() + STARTED_WITHIN_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                log_text = (self._folder / "log").read_text(errors="replace")
+                raise Unavailable(f"postgres did not start: {log_text[-500:]}")
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the process: SIGINT disconnects everybody, SIGQUIT lets nobody finish."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+    def pause(self) -> None:
+        """Let the server's processes stand still, connections included."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """End the process and delete its folder."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement; return what it answers, one row a line."""
+        return self._run(
+            "psql", "-h", str(self._folder), "-U", "chat", "-XAtq", "-c", statement, database
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except Unavailable:
+            return False
+        return True
+
+    def _signal_all(self, how: signal.Signals) -> None:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        for pid in [self._process.pid, *map(int, children.read_text().split())]:
+            os.kill(pid, how)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                [self._programs / program, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=STARTED_WITHIN_S,
+                cwd=self._folder,
+                check=True,
+                user=self._user,
+                group=self._group,
+                extra_groups=self._groups,
+            )
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(f"{program} failed: {error.stderr[-500:]}") from error
+        return done.stdout.strip()
+
+
+def programs() -> Path:
+    """Return the folder of the server's programs; the newest, if there are several.
+
+    Raises:
+        Unavailable: There are none, and they cannot be installed.
+    """
+    found = installed()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        try:
+            subprocess.run(
+                ["apt-get", "install", "-y", "-q", "postgresql"],
+                capture_output=True,
+                timeout=INSTALLED_WITHIN_S,
+                check=True,
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            )
+        except (subprocess.SubprocessError, OSError) as error:
+            raise Unavailable(f"apt-get install postgresql failed: {error}") from error
+        found = installed()
+    if found is None:
+        raise Unavailable("no PostgreSQL server is installed (initdb and postgres)")
+    return found
+
+
+def installed() -> Path | None:
+    """Return the folder of the server's programs."""
+    debian = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
+    )
+    in_path = shutil.which("initdb")
+    folders = [*debian, *([Path(in_path).resolve().parent] if in_path else [])]
+    complete = [f for f in folders if all((f / p).exists() for p in ("initdb", "postgres", "psql"))]
+    return complete[-1] if complete else None
+
+
+def unprivileged() -> tuple[str | None, int | None]:
+    """Return the user and group to run the server as; None for ourselves.
+
+    Raises:
+        Unavailable: We are root, and there is nobody else.
+    """
+    if os.geteuid() != 0:
+        return None, None
+    for name in UNPRIVILEGED:
+        with contextlib.suppress(KeyError):
+            return name, pwd.getpwnam(name).pw_gid
+    raise Unavailable("PostgreSQL refuses to run as root, and there is no other user")
