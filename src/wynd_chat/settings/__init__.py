@@ -17,7 +17,7 @@ from wynd_chat.settings.loading import (
 )
 from wynd_chat.settings.model import EPHEMERAL_URL, Settings
 from wynd_chat.settings.rules import guests_allowed, registration_mode, unsafe
-from wynd_chat.settings.showing import default_toml, explain, variables
+from wynd_chat.settings.showing import default_toml, explain, masked, variables
 
 __all__ = [
     "EPHEMERAL_URL",
@@ -32,6 +32,7 @@ __all__ = [
     "guests_allowed",
     "load",
     "load_traced",
+    "masked",
     "registration_mode",
     "reloaded",
     "unsafe",

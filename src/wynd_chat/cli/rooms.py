@@ -1,0 +1,138 @@
+"""`wynd-chat room`: rooms, from the machine the chat runs on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wynd_chat.adapters.clock import SystemClock, SystemTokens
+from wynd_chat.cli.options import ConfigOption, DataOption, on_store, settings_of
+from wynd_chat.cli.output import say, table, time_text
+from wynd_chat.cli.users import find_user
+from wynd_chat.domain.errors import ChatError, ErrorCode
+from wynd_chat.domain.events import Joined
+from wynd_chat.domain.models import Membership, Room, RoomKind, RoomRole
+from wynd_chat.domain.names import parse_room_name, room_key
+from wynd_chat.domain.text import accept_text, clean_line
+from wynd_chat.services.messaging import author_of
+
+if TYPE_CHECKING:
+    from wynd_chat.ports.store import Snapshot, Transaction
+
+__all__ = ["app", "find_room"]
+
+app = typer.Typer(help="List, make and archive rooms.", no_args_is_help=True)
+
+PAGE = 500
+RoomArgument = Annotated[str, typer.Argument(help="The room's name, # optional.")]
+
+
+def find_room(snapshot: Snapshot, name: str) -> Room:
+    """Return the room of this name.
+
+    Raises:
+        ChatError: `not_found`.
+    """
+    key = room_key(name)
+    room = None if key is None else snapshot.room_by_key(key)
+    if room is None:
+        shown = clean_line(name.removeprefix("#"))[:32]
+        raise ChatError(ErrorCode.NOT_FOUND, f"there is no room #{shown}")
+    return room
+
+
+@app.command("list")
+def list_(data: DataOption = None, config: ConfigOption = None) -> None:
+    """List rooms: name, kind, members, messages, made, topic."""
+    settings = settings_of(data, config)
+
+    def work(snapshot: Snapshot) -> list[tuple[Room, int, int]]:
+        rooms: list[Room] = []
+        while page := snapshot.list_rooms(
+            after_key=(rooms[-1].name_key or "") if rooms else "", limit=PAGE
+        ):
+            rooms += page
+        return [
+            (room, len(snapshot.member_ids(room.id)), snapshot.count_messages(room.id))
+            for room in rooms
+        ]
+
+    table(
+        ("name", "kind", "members", "messages", "made", "topic"),
+        (
+            (
+                f"#{room.name}",
+                room.kind,
+                str(members),
+                str(messages),
+                time_text(room.created_at),
+                room.topic,
+            )
+            for room, members, messages in on_store(settings, lambda store: store.read(work))
+        ),
+    )
+
+
+@app.command()
+def create(
+    name: RoomArgument,
+    private: Annotated[bool, typer.Option("--private", help="By invitation only.")] = False,
+    topic: Annotated[str, typer.Option("--topic", help="What it is about.")] = "",
+    owner: Annotated[
+        str | None, typer.Option("--owner", help="The account that owns it.", show_default=False)
+    ] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a room."""
+    settings = settings_of(data, config)
+    key = parse_room_name(name)
+    subject = clean_line(accept_text(topic, settings.limits.topic_chars_max, "topic"))
+    room_id, now = SystemTokens().new_id("r_"), SystemClock().now_ms()
+
+    def work(tx: Transaction) -> None:
+        if tx.room_by_key(key) is not None:
+            raise ChatError(ErrorCode.CONFLICT, f"there is a room #{key} already")
+        user = None if owner is None else find_user(tx, owner)
+        room = Room(
+            id=room_id,
+            kind=RoomKind.PRIVATE if private else RoomKind.PUBLIC,
+            name=key,
+            name_key=key,
+            topic=subject,
+            created_by=None if user is None else user.id,
+            created_at=now,
+        )
+        tx.put_room(room)
+        if user is not None:
+            tx.put_membership(
+                Membership(room_id=room_id, user_id=user.id, role=RoomRole.OWNER, joined_seq=0)
+            )
+            tx.raise_read(room_id, user.id, tx.append(room_id, Joined(author_of(user)), now).seq)
+
+    on_store(settings, lambda store: store.write(work))
+    say(f"Made #{key}")
+
+
+@app.command()
+def archive(
+    name: RoomArgument,
+    undo: Annotated[bool, typer.Option("--undo", help="Open it again.")] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a room read-only."""
+    settings = settings_of(data, config)
+    now = SystemClock().now_ms()
+
+    def work(tx: Transaction) -> Room:
+        room = find_room(tx, name)
+        if room.name == parse_room_name(settings.rooms.lobby):
+            raise ChatError(ErrorCode.FORBIDDEN, "the lobby can't be archived")
+        tx.put_room(replace(room, archived_at=None if undo else now))
+        return room
+
+    room = on_store(settings, lambda store: store.write(work))
+    say(f"{'Opened' if undo else 'Archived'} #{room.name}")
