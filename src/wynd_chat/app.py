@@ -162,7 +162,7 @@ class Chat:
             Admission(services, doorman),
             server_name=settings.server.name,
             version=__version__,
-            origins=settings.server.origins or "same-host",
+            origins=self._origins,
             base_url=base_url,
         )
         self.metrics = Metrics()
@@ -179,6 +179,7 @@ class Chat:
             sockets=sockets,
             hub=hub,
             base_url=base_url,
+            origins=self._origins,
         )
         self.health.start()
         self._lag.start()
@@ -202,6 +203,12 @@ class Chat:
         host, port = self.listeners.addresses[0]
         shown = "localhost" if host in LOCAL else f"[{host}]" if ":" in host else host
         return f"http://{shown}:{port}"
+
+    @property
+    def _origins(self) -> str | tuple[str, ...]:
+        """Which pages may connect, and write with a cookie, as the library takes it."""
+        origins = self.settings.server.origins
+        return "*" if origins == ("*",) else origins or "same-host"
 
     def _are_guests_allowed(self) -> bool:
         return guests_allowed(self.settings, [host for host, _ in self.listeners.addresses])

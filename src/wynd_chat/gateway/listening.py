@@ -17,7 +17,7 @@ from wynd_chat.gateway.pages import upgrade_required, well_known
 from wynd_chat.gateway.rest import make_api
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
 
@@ -48,6 +48,7 @@ class Listeners:
         sockets: The WebSocket handlers.
         hub: Is told what listens.
         base_url: Where a request reached the server.
+        origins: Pages of other sites that may write with a cookie; those of the sockets.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Listeners:
         sockets: Sockets,
         hub: Hub,
         base_url: Callable[[Request | Upgrade], str],
+        origins: str | Sequence[str] = "same-host",
     ) -> None:
         self._hosts = hosts
         self._port = port
@@ -79,7 +81,10 @@ class Listeners:
         )
         self._app.use_wynd("/ws", sockets.main.handler())
         self._app.use_wynd("/", sockets.main.handler())
-        self._app.mount("/", make_api(router, doorman, version=version))
+        self._app.mount(
+            "/",
+            make_api(router, doorman, version=version, base_url=base_url, origins=origins),
+        )
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:

@@ -24,6 +24,8 @@ from wynd_chat.domain.text import accept_text, clean_line
 from wynd_chat.ports.outlet import AwayChanged, IgnoresChanged, UserChanged, UserRenamed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wynd_chat.domain.limits import ChatLimits
     from wynd_chat.ports.clock import Clock, Tokens
     from wynd_chat.ports.outlet import Outlet
@@ -226,10 +228,18 @@ class Accounts:
         Raises:
             ChatError: `bad_request`: there is none of this name.
         """
-        if name not in PREFERENCES:
+        return await self.set_preferences(user, {name: is_on})
+
+    async def set_preferences(self, user: User, prefs: Mapping[str, bool]) -> User:
+        """Switch several of them; the others stay.
+
+        Raises:
+            ChatError: `bad_request`: there is none of one of these names.
+        """
+        if not prefs.keys() <= set(PREFERENCES):
             known = ", ".join(PREFERENCES)
             raise ChatError(ErrorCode.BAD_REQUEST, f"there is no such preference, use {known}")
-        changed = await self._change(user, prefs={**user.prefs, name: is_on})
+        changed = await self._change(user, prefs={**user.prefs, **prefs})
         self._outlet.notice(UserChanged(changed))
         return changed
 

@@ -112,9 +112,10 @@ class Histories:
             floor = visible_from(current, membership) - 1
             messages = _messages(snapshot, current.id, floor, before, after, around, since, limit)
             low = messages[0].seq if messages else (before or ABOVE_ALL)
-            high = messages[-1].seq if messages else (after or 0)
+            end = ABOVE_ALL if before is None else max(0, before - 1)
+            high = messages[-1].seq if messages else end
             older = snapshot.messages(current.id, after=floor, before=low, limit=1, since=since)
-            newer = snapshot.messages(current.id, after=high, limit=1) if messages else []
+            newer = snapshot.messages(current.id, after=max(floor, high), limit=1)
             total = snapshot.count_messages(current.id, after=floor) if with_total else 0
             has_before = bool(older)
             return Page(current, tuple(messages), has_before, bool(newer), current.last_seq, total)

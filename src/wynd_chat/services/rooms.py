@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
-from wynd_chat.domain.events import Joined, LeaveHow, Left, RoleChanged
+from wynd_chat.domain.events import Joined, LeaveHow, Left, RoleChanged, TopicChanged
 from wynd_chat.domain.models import (
     Invite,
     InviteKind,
@@ -28,6 +28,8 @@ from wynd_chat.services.accounts import hash_of
 from wynd_chat.services.messaging import author_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wynd_chat.domain.limits import ChatLimits
     from wynd_chat.domain.models import Ban, User
     from wynd_chat.ports.clock import Clock, Tokens
@@ -41,6 +43,7 @@ __all__ = ["Entry", "RoomInfo", "Rooms", "direct_key", "hand_over", "known_room"
 DAY_MS = 24 * 3600 * 1000
 INVITE_MS = 7 * DAY_MS
 INVITE_USES = 25
+KEY_BYTES_MAX = 128  # of a room's password
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,25 @@ class Rooms:
         room, _ = await self._store.read(lambda snapshot: known_room(snapshot, user, ref))
         return room
 
+    async def find_existing(self, user: User, ref: str) -> Room:
+        """Return the room of a reference, as `find`, without opening a conversation.
+
+        Raises:
+            ChatError: `not_found`, also for a conversation that was never opened.
+        """
+        if not ref.startswith("@"):
+            return await self.find(user, ref)
+        key = user_key(ref)
+
+        def work(snapshot: Snapshot) -> Room | None:
+            target = None if key is None else snapshot.user_by_key(key)
+            return None if target is None else snapshot.direct_room(direct_key(user.id, target.id))
+
+        room = await self._store.read(work)
+        if room is None:
+            raise _no_room(ref)
+        return room
+
     async def find_member(self, user: User, ref: str) -> tuple[Room, Membership]:
         """Return a room the user is in.
 
@@ -174,6 +196,31 @@ class Rooms:
         def work(snapshot: Snapshot) -> Rank:
             current = snapshot.room(room.id) or room
             return rank_in(user, snapshot.membership(room.id, user.id), current)
+
+        return await self._store.read(work)
+
+    async def membership(self, user: User, room: Room) -> Membership | None:
+        """Return a user's membership in a room."""
+        return await self._store.read(lambda snapshot: snapshot.membership(room.id, user.id))
+
+    async def shared(self, user: User, other: User) -> list[Room]:
+        """Return the rooms (no conversations) that two users are in, by name."""
+
+        def work(snapshot: Snapshot) -> list[Room]:
+            mine = {room.id for room, _ in snapshot.rooms_of(user.id)}
+            return [room for room, _ in snapshot.rooms_of(other.id) if room.id in mine]
+
+        rooms = [room for room in await self._store.read(work) if not room.is_direct]
+        return sorted(rooms, key=lambda room: room.name or "")
+
+    async def count_public(self) -> int:
+        """Return how many public rooms there are that are not archived."""
+
+        def work(snapshot: Snapshot) -> int:
+            count, after = 0, ""
+            while page := snapshot.list_rooms(after_key=after):
+                count, after = count + len(page), page[-1].name_key or ""
+            return count
 
         return await self._store.read(work)
 
@@ -335,6 +382,46 @@ class Rooms:
             self._outlet.notice(MembershipStarted(entry.room, user))
         return entry
 
+    async def create(
+        self,
+        user: User,
+        name: str,
+        *,
+        topic: str = "",
+        is_private: bool = False,
+        key: str | None = None,
+    ) -> Entry:
+        """Make a room with its first settings, all or nothing; the user owns it.
+
+        Raises:
+            ChatError: `bad_name`, `conflict` where there is one of this name, `forbidden`,
+                `too_large`, `rate_limited`.
+        """
+        room_name = parse_room_name(name)
+        topic = clean_line(accept_text(topic, self._limits.topic_chars_max, "topic"))
+        if key is not None and len(key.encode()) > KEY_BYTES_MAX:
+            raise ChatError(ErrorCode.TOO_LARGE, f"a key has at most {KEY_BYTES_MAX} bytes")
+        key_hash = None if key is None else await self._passwords.hash(key)
+        now = self._clock.now_ms()
+        new_id = self._tokens.new_id("r_")
+
+        def work(tx: Transaction) -> Entry:
+            if tx.room_by_key(room_name) is not None:
+                raise ChatError(ErrorCode.CONFLICT, f"there is a room #{room_name} already")
+            room = self._made(tx, user, room_name, new_id, now)
+            kind = RoomKind.PRIVATE if is_private else RoomKind.PUBLIC
+            room = replace(room, kind=kind, topic=topic, key_hash=key_hash)
+            tx.put_room(room)
+            membership = self._entered(tx, user, room, RoomRole.OWNER, now)
+            if topic:
+                event = tx.append(room.id, TopicChanged(author_of(user), topic), now)
+                tx.raise_read(room.id, user.id, event.seq)
+            return Entry(tx.room(room.id) or room, membership, True, True)
+
+        entry = await self._store.write(work)
+        self._outlet.notice(MembershipStarted(entry.room, user))
+        return entry
+
     async def leave(self, user: User, room: Room, reason: str = "") -> Room:
         """Leave a room.
 
@@ -466,6 +553,33 @@ class Rooms:
         if raised > before:
             self._outlet.notice(ReadRaised(user.id, current, raised))
         return raised
+
+    async def mark_all_read(self, user: User, seqs: Mapping[str, int]) -> dict[str, int]:
+        """Raise the read markers of several rooms, all or none; return those in force.
+
+        Args:
+            user: Whose markers.
+            seqs: Seq by room, as references name one; the result has the same keys.
+
+        Raises:
+            ChatError: as `mark_read`.
+        """
+
+        def work(tx: Transaction) -> list[tuple[str, Room, int, int]]:
+            marks = []
+            for ref, seq in seqs.items():
+                current, membership = known_room(tx, user, ref)
+                if membership is None:
+                    raise ChatError(ErrorCode.NOT_MEMBER, f"you are not in #{current.name}")
+                raised = tx.raise_read(current.id, user.id, min(seq, current.last_seq))
+                marks.append((ref, current, membership.read_seq, raised))
+            return marks
+
+        marks = await self._store.write(work)
+        for _, room, before, raised in marks:
+            if raised > before:
+                self._outlet.notice(ReadRaised(user.id, room, raised))
+        return {ref: raised for ref, _, _, raised in marks}
 
     async def set_notify(self, user: User, room: Room, notify: Notify) -> None:
         """Set what of a room a member is told about.

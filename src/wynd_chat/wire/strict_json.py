@@ -35,23 +35,30 @@ class StrictJsonError(ValueError):
         self.sentence = sentence
 
 
-def parse_object(frame: str) -> dict[str, object]:
+def parse_object(
+    frame: str, *, bytes_max: int = FRAME_BYTES_MAX, what: str = "a frame"
+) -> dict[str, object]:
     """Return the object a frame is. Values are dict, list, str, int, float, bool and None.
 
     U+0000 is taken out of all texts, keys included; no store has to keep it.
 
+    Args:
+        frame: The text.
+        bytes_max: How many bytes it may have; REST allows more than the face.
+        what: How sentences name it.
+
     Raises:
         StrictJsonError: It is none, or breaks a rule above.
     """
-    if len(frame) > FRAME_BYTES_MAX or _size(frame) > FRAME_BYTES_MAX:
-        raise StrictJsonError(f"a frame has at most {FRAME_BYTES_MAX} bytes")
+    if len(frame) > bytes_max or _size(frame) > bytes_max:
+        raise StrictJsonError(f"{what} has at most {bytes_max} bytes")
     _check_nesting(frame)
     try:
         value = _DECODER.decode(frame)
     except json.JSONDecodeError as error:
         raise StrictJsonError(f"not valid JSON at character {error.pos + 1}") from None
     if type(value) is not dict:
-        raise StrictJsonError("a frame is one JSON object")
+        raise StrictJsonError(f"{what} is one JSON object")
     if _SURROGATE_ESCAPE.search(frame) is not None:
         _size(json.dumps(value, ensure_ascii=False))
     return _object_without_nul(value) if "\\u0000" in frame else value
