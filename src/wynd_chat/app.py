@@ -28,6 +28,7 @@ from wynd_chat.gateway.commands import HANDLERS
 from wynd_chat.gateway.doorman import Doorman
 from wynd_chat.gateway.hub import Hub
 from wynd_chat.gateway.listening import Listeners
+from wynd_chat.gateway.operations import Operations
 from wynd_chat.gateway.sockets import Sockets
 from wynd_chat.observability.health import Health
 from wynd_chat.observability.metrics import LoopLag, Metrics
@@ -43,6 +44,7 @@ from wynd_chat.services.ratelimits import RateLimits
 from wynd_chat.services.rooms import Rooms, make_lobby
 from wynd_chat.services.roomsettings import RoomSettings
 from wynd_chat.settings import guests_allowed
+from wynd_chat.web import load_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +170,14 @@ class Chat:
         self.metrics = Metrics()
         self._lag = LoopLag(self.metrics, clock)
         self.health = Health({"store": store.is_writable}, clock)
+        operations = Operations(
+            self.health,
+            self.metrics,
+            services,
+            (sockets.main, sockets.plain),
+            lambda: self.settings.metrics.token,
+            self._sizes,
+        )
         self.listeners = Listeners(
             hosts=settings.server.host,
             port=settings.server.port,
@@ -178,6 +188,9 @@ class Chat:
             doorman=doorman,
             sockets=sockets,
             hub=hub,
+            operations=operations,
+            metrics_endpoint=endpoint_of(settings.metrics.listen),
+            assets=load_assets(),
             base_url=base_url,
             origins=self._origins,
         )
@@ -213,9 +226,25 @@ class Chat:
     def _are_guests_allowed(self) -> bool:
         return guests_allowed(self.settings, [host for host, _ in self.listeners.addresses])
 
+    def _sizes(self) -> tuple[int, int]:
+        """Return bytes of the database, its log included, and of all files."""
+        if self.settings.storage.is_ephemeral:
+            return 0, 0
+        folder = self.settings.storage.directory
+        database = sum(path.stat().st_size for path in folder.glob("chat.sqlite3*"))
+        return database, 0
+
     def _file_link(self, file: FileInfo) -> str:
         base = self.settings.server.public_url or self.local_url
         return f"{base.rstrip('/')}/files/{file.id}/{quote(file.name, safe='')}"
+
+
+def endpoint_of(text: str | None) -> tuple[str, int] | None:
+    """Return host and port of `host:port`, None for none."""
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def serve(settings: Settings, on_ready: Callable[[Chat], None] | None = None) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from wynd.http import App
-from wynd_chat.gateway.pages import upgrade_required, well_known
+from wynd_chat.gateway.pages import page_routes, upgrade_required, well_known
 from wynd_chat.gateway.rest import make_api
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from wynd_chat.gateway.calls import Router
     from wynd_chat.gateway.doorman import Doorman
     from wynd_chat.gateway.hub import Hub
+    from wynd_chat.gateway.operations import Operations
     from wynd_chat.gateway.sockets import Sockets
+    from wynd_chat.web.assets import Assets
 
 __all__ = ["Listeners"]
 
@@ -47,6 +49,9 @@ class Listeners:
         doorman: Knows who somebody is.
         sockets: The WebSocket handlers.
         hub: Is told what listens.
+        operations: Health and metrics.
+        metrics_endpoint: `(host, port)` of a listener of their own, or None.
+        assets: The page's files.
         base_url: Where a request reached the server.
         origins: Pages of other sites that may write with a cookie; those of the sockets.
     """
@@ -63,6 +68,9 @@ class Listeners:
         doorman: Doorman,
         sockets: Sockets,
         hub: Hub,
+        operations: Operations,
+        metrics_endpoint: tuple[str, int] | None,
+        assets: Assets,
         base_url: Callable[[Request | Upgrade], str],
         origins: str | Sequence[str] = "same-host",
     ) -> None:
@@ -73,10 +81,14 @@ class Listeners:
         self._sockets = sockets
         self._hub = hub
         self._stack = AsyncExitStack()
+        self._metrics_endpoint = metrics_endpoint
+        self._metrics_app = App(routes=operations.private_routes())
         self._app = App(
             routes=[
                 Route("/ws", upgrade_required),
                 well_known(base_url),
+                *operations.public_routes(),
+                *page_routes(assets),
             ]
         )
         self._app.use_wynd("/ws", sockets.main.handler())
@@ -90,6 +102,11 @@ class Listeners:
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Where page, API and WebSocket are, `(host, port)` each."""
         return tuple(one for one in self._app.addresses if not isinstance(one, str))
+
+    @property
+    def metrics_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where health and metrics have a listener of their own."""
+        return tuple(one for one in self._metrics_app.addresses if not isinstance(one, str))
 
     @property
     def plain_addresses(self) -> tuple[tuple[str, int], ...]:
@@ -118,6 +135,9 @@ class Listeners:
                     self._sockets.plain.serving(self._plain_port, host=host)
                 )
                 self._hub.listening(self._sockets.plain)
+            if self._metrics_endpoint is not None:
+                at, port = self._metrics_endpoint
+                await self._stack.enter_async_context(self._metrics_app.serving(port, host=at))
         except BaseException:
             await self._stack.aclose()
             raise

@@ -1,21 +1,28 @@
-"""Pages and plain answers of the chat's port: the page, health, the discovery document.
+"""Pages and plain answers of the chat's port: the page, its files, the discovery document.
 
-Static files are those of `wynd_chat.web`. What REST answers is `rest`.
+What the files are is decided in `wynd_chat.web`, what REST answers in `rest`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from wynd_chat.web.assets import IMMUTABLE, PAGE_HEADERS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
-__all__ = ["upgrade_required", "well_known"]
+    from wynd_chat.web.assets import Asset, Assets
+
+__all__ = ["page_routes", "upgrade_required", "well_known"]
+
+ASSET_HEADERS = {"cache-control": IMMUTABLE, "x-content-type-options": "nosniff"}
+PAGE_PATHS = ("/", "/r/{room}", "/r/{room}/{seq:int}")  # the page itself reads its address
 
 
 async def upgrade_required(request: Request) -> Response:
@@ -42,10 +49,36 @@ def well_known(base_url: Callable[[Request], str]) -> Route:
     return Route("/.well-known/chat", answer)
 
 
-def page(text: str, policy: str) -> Callable[[Request], Response]:
-    """Return an endpoint that answers with a page under a content policy."""
+def page_routes(assets: Assets) -> list[Route]:
+    """Return the page at `/` and its permalinks, the tutorial's at `/basic`, and their files."""
 
-    def answer(request: Request) -> Response:
-        return HTMLResponse(text, headers={"content-security-policy": policy})
+    async def asset(request: Request) -> Response:
+        found = assets.find(request.path_params["version"], request.path_params["path"])
+        if found is None:
+            return PlainTextResponse("There is no such file.\n", status_code=404)
+        return _served(request, found, ASSET_HEADERS)
+
+    routes = [Route(path, _page(assets.index)) for path in PAGE_PATHS]
+    routes += [
+        Route("/basic", _page(assets.basic)),
+        Route("/assets/{version}/{path:path}", asset),
+    ]
+    return routes
+
+
+def _page(page: Asset) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _served(request, page, PAGE_HEADERS)
 
     return answer
+
+
+def _served(request: Request, asset: Asset, headers: Mapping[str, str]) -> Response:
+    """Return a file: nothing where the browser has it, compressed where it takes that."""
+    fields = {**headers, "etag": asset.etag, "vary": "accept-encoding"}
+    if asset.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=fields)
+    if asset.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        fields["content-encoding"] = "gzip"
+        return Response(asset.gzipped, media_type=asset.media_type, headers=fields)
+    return Response(asset.body, media_type=asset.media_type, headers=fields)

@@ -117,9 +117,9 @@ class Metrics:
         self._of(self._connections, face).dec()
         self._of(self._closes, str(code)).inc()
 
-    def refused(self, status: int) -> None:
-        """Count an upgrade or a request that was refused."""
-        self._of(self._refusals, str(status)).inc()
+    def refused(self, status: int, count: int = 1) -> None:
+        """Count upgrades or requests that were refused."""
+        self._of(self._refusals, str(status)).inc(count)
 
     def resumed(self, result: str) -> None:
         """Count a room of a `sync`: "recovered" or "gap"."""

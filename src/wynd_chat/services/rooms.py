@@ -224,6 +224,10 @@ class Rooms:
 
         return await self._store.read(work)
 
+    async def count(self) -> int:
+        """Return how many public rooms there are that are not archived."""
+        return len(await self._store.read(lambda snapshot: snapshot.list_rooms(limit=10_000)))
+
     async def lobby(self) -> Room:
         """Return the lobby as it is now."""
         room = await self._store.read(lambda snapshot: snapshot.room(self.lobby_id))
@@ -278,8 +282,9 @@ class Rooms:
 
         made, is_new = await self._store.write(work)
         if is_new:
-            for member in {user.id: user, target.id: target}.values():
-                self._outlet.notice(MembershipStarted(made, member))
+            self._outlet.notice(MembershipStarted(made, user, peer=target))
+            if target.id != user.id:
+                self._outlet.notice(MembershipStarted(made, target, peer=user))
         return made
 
     def check_reachable(self, target: User) -> None:
@@ -426,9 +431,12 @@ class Rooms:
         """Leave a room.
 
         Raises:
-            ChatError: `forbidden` for the lobby, `not_member`.
+            ChatError: `forbidden` for the lobby and for conversations, in which nothing would
+                reach the leaver any more; `not_member`.
         """
         reason = clean_line(accept_text(reason, self._limits.reason_chars_max, "reason"))
+        if room.is_direct:
+            raise ChatError(ErrorCode.FORBIDDEN, "a conversation can't be left, use /mute")
         if room.id == self.lobby_id:
             raise ChatError(ErrorCode.FORBIDDEN, "the lobby can't be left, use /mute")
         now = self._clock.now_ms()
@@ -438,7 +446,7 @@ class Rooms:
             if membership is None:
                 raise ChatError(ErrorCode.NOT_MEMBER, f"you are not in #{current.name}")
             tx.drop_membership(room.id, user.id)
-            if not user.is_guest and not current.is_direct:
+            if not user.is_guest:
                 tx.append(room.id, Left(author_of(user), LeaveHow.LEAVE, None, reason), now)
             hand_over(tx, current, user, now)
             return current
