@@ -111,6 +111,7 @@ class Chat:
         )
         epoch = await store.read(lambda snapshot: snapshot.meta("epoch")) or ""
 
+        metrics = self.metrics = Metrics()
         feed = Feed(store, MemoryBroker(), clock)
         presences = Presences(Presence(), clock)
         hub = self.hub = Hub(
@@ -120,6 +121,7 @@ class Chat:
             lobby.id,
             self._file_link,
             is_strict=settings.text.strict_tutorial,
+            metrics=metrics,
         )
         feed.attach(hub)
         presences.attach(hub)
@@ -150,10 +152,15 @@ class Chat:
             histories=Histories(store, feed, epoch),
         )
 
-        doorman = Doorman(services, hub, lobby.id, self._are_guests_allowed)
+        doorman = Doorman(services, hub, lobby.id, self._are_guests_allowed, metrics)
         hub.judge = doorman.judge
         router = Router(
-            services, hub, HANDLERS, doorman.check_guests, is_strict=settings.text.strict_tutorial
+            services,
+            hub,
+            HANDLERS,
+            doorman.check_guests,
+            is_strict=settings.text.strict_tutorial,
+            metrics=metrics,
         )
         base_url = base_url_of(settings.server.public_url)
         sockets = Sockets(
@@ -162,17 +169,17 @@ class Chat:
             router,
             doorman,
             Admission(services, doorman),
+            metrics=metrics,
             server_name=settings.server.name,
             version=__version__,
             origins=self._origins,
             base_url=base_url,
         )
-        self.metrics = Metrics()
-        self._lag = LoopLag(self.metrics, clock)
+        self._lag = LoopLag(metrics, clock)
         self.health = Health({"store": store.is_writable}, clock)
         operations = Operations(
             self.health,
-            self.metrics,
+            metrics,
             services,
             (sockets.main, sockets.plain),
             lambda: self.settings.metrics.token,

@@ -7,6 +7,7 @@ object that programs read. Which commands there are is `domain.commands`; what t
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,7 @@ from wynd_chat.domain.commands import COMMANDS, Who, did_you_mean, may_run, pars
 from wynd_chat.domain.errors import ChatError, ErrorCode, UsageError
 from wynd_chat.domain.events import MessageKind
 from wynd_chat.domain.permissions import Rank, check_rank
+from wynd_chat.observability.metrics import Metrics
 from wynd_chat.wire import json_face, text_face
 
 if TYPE_CHECKING:
@@ -55,8 +57,6 @@ class Caller(Protocol):
     token_hash: str | None
     address: str
     farewell: str | None
-    is_renaming: bool
-    """Whether a rename of this caller is under way, which its reply will tell."""
     base_url: str
     """Where this caller reaches the server, without a slash at the end."""
 
@@ -153,12 +153,14 @@ class Router:
         check_guests: Callable[[], None],
         *,
         is_strict: bool,
+        metrics: Metrics | None = None,
     ) -> None:
         self.services = services
         self.hub = hub
         self.check_guests = check_guests
         """Refuses guests where they are off."""
         self.is_strict = is_strict
+        self.metrics = metrics or Metrics()
         self._handlers = handlers
         self._room_ids: dict[str, str] = {}
 
@@ -203,7 +205,10 @@ class Router:
             words = []
         if len(words) < sum(argument.required for argument in spec.arguments):
             raise UsageError(spec.syntax)
-        return await handler(Call(self, caller, spec, words, invocation.rest, at, invocation.word))
+        call = Call(self, caller, spec, words, invocation.rest, at, invocation.word)
+        client = self.hub.clients.get(caller.number)
+        with nullcontext() if client is None else self.hub.acting(client):
+            return await handler(call)
 
     async def say(
         self,
@@ -230,8 +235,9 @@ class Router:
         client = self.hub.clients.get(caller.number)
         if client is not None:
             self.hub.begin_post(message_id, client)
+        began = services.clock.monotonic()
         try:
-            return await services.messaging.post(
+            posted = await services.messaging.post(
                 user,
                 room,
                 text,
@@ -243,6 +249,19 @@ class Router:
             )
         finally:
             self.hub.end_post(message_id)
+        self.metrics.committed(services.clock.monotonic() - began)
+        if not posted.is_duplicate:
+            self.metrics.posted(caller.mode.value, kind.value)
+        return posted
+
+    async def away_lines(self, user: User, posted: Posted) -> list[str]:
+        """Return what tells a sender that the other side of a conversation is away, at times."""
+        if not posted.room.is_direct:
+            return []
+        peer = await self.services.rooms.peer(user, posted.room)
+        if peer.away is None or not self.hub.may_say_away(user.id, peer.id):
+            return []
+        return [text_face.away_line(peer.name, peer.away)]
 
     async def room(self, caller: Caller, user: User, ref: str) -> Room:
         """Return the room a caller names: `dev`, `#dev`, `r_…` or `@Bob`.

@@ -9,7 +9,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
+from wynd_chat.observability.metrics import Metrics
 from wynd_chat.ports.store import StoreFailure
+from wynd_chat.services.ratelimits import TooFast
 from wynd_chat.wire.close_codes import CloseCode, closing
 
 if TYPE_CHECKING:
@@ -34,15 +36,19 @@ class Doorman:
     """Lets connections in and out."""
 
     def __init__(
-        self, services: Services, hub: Hub, lobby_id: str, are_guests_allowed: Callable[[], bool]
+        self,
+        services: Services,
+        hub: Hub,
+        lobby_id: str,
+        are_guests_allowed: Callable[[], bool],
+        metrics: Metrics | None = None,
     ) -> None:
         self._services = services
         self._hub = hub
         self._lobby_id = lobby_id
         self._are_guests_allowed = are_guests_allowed
         self._flooders: dict[str, float] = {}
-        self.syncs: dict[str, int] = {"recovered": 0, "gap": 0}
-        """Rooms of `sync` replies that were recovered, and those that were not; for metrics."""
+        self._metrics = metrics or Metrics()
 
     def now(self) -> float:
         """Return monotonic seconds."""
@@ -69,7 +75,13 @@ class Doorman:
         Raises:
             ChatError: `unauthorized`.
         """
-        return await self._services.accounts.resume(token)
+        try:
+            found = await self._services.accounts.resume(token)
+        except ChatError:
+            self._metrics.authenticated("failed")
+            raise
+        self._metrics.authenticated("ok")
+        return found
 
     async def enter(self, client: Client, user: User, token_hash: str | None) -> None:
         """Make a connection somebody's: note it, load what it listens to, tell the others."""
@@ -105,9 +117,7 @@ class Doorman:
 
     def note_refusal(self, client: Client, error: ChatError) -> None:
         """Count a refusal; the third strike of too many messages ends the connection."""
-        if error.code is not ErrorCode.RATE_LIMITED:
-            return
-        if self._services.rate_limits.is_flooding(client.number):
+        if isinstance(error, TooFast) and self._services.rate_limits.is_flooding(client.number):
             until = self.now() + FLOOD_S
             if len(self._flooders) >= FLOODERS_MAX:
                 self._flooders.pop(next(iter(self._flooders)))
@@ -134,8 +144,8 @@ class Doorman:
 
     def note_sync(self, recovered: int, gaps: int) -> None:
         """Count rooms of a `sync` reply."""
-        self.syncs["recovered"] += recovered
-        self.syncs["gap"] += gaps
+        self._metrics.resumed("recovered", recovered)
+        self._metrics.resumed("gap", gaps)
 
     def judge(self, client: Client, now: float) -> None:
         """Look at a connection every 25 s: one without a name ends after some minutes."""

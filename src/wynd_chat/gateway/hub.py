@@ -12,12 +12,14 @@ What a line or a frame looks like is decided in `wire`; who may do what, in the 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wynd import Policy, Prepared
 from wynd_chat.domain.events import Joined, LeaveHow, Left, Message, RoleChanged, TopicChanged
 from wynd_chat.domain.presence import Face
 from wynd_chat.gateway.gathering import Gathering
+from wynd_chat.observability.metrics import Metrics
 from wynd_chat.ports.outlet import (
     AwayChanged,
     ConnectionsEnded,
@@ -33,7 +35,7 @@ from wynd_chat.wire.close_codes import CloseCode
 from wynd_chat.wire.lines import event_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from wynd import Wynd
     from wynd_chat.domain.events import Event
@@ -88,8 +90,10 @@ class Hub:
         file_link: FileLink,
         *,
         is_strict: bool,
+        metrics: Metrics | None = None,
     ) -> None:
         self.file_link = file_link
+        self._metrics = metrics or Metrics()
         self._feed = feed
         self._presences = presences
         self._clock = clock
@@ -99,6 +103,7 @@ class Hub:
         self._casts: dict[str, Cast] = {}
         self._users: dict[str, dict[Client, None]] = {}
         self._origins: dict[str, Client] = {}
+        self._acting: dict[Client, None] = {}
         self._peers: dict[str, User] = {}
         self._away_said: dict[tuple[str, str], float] = {}
         self._directs: dict[str, str] = {}  # user id → room id of who last wrote to them directly
@@ -238,6 +243,15 @@ class Hub:
             self._away_said.pop(next(iter(self._away_said)))
         return True
 
+    @contextmanager
+    def acting(self, client: Client) -> Iterator[None]:
+        """While it lasts, a client reads replies to its command instead of what that caused."""
+        self._acting[client] = None
+        try:
+            yield
+        finally:
+            del self._acting[client]
+
     def begin_post(self, message_id: str, client: Client) -> None:
         """Note through which connection a message comes, which gets no echo on the text face."""
         self._origins[message_id] = client
@@ -250,8 +264,10 @@ class Hub:
 
     def event(self, room: Room, event: Event) -> None:
         """See `Outlet.event`."""
+        began = self._clock.monotonic()
         try:
             self._event(room, event)
+            self._metrics.delivered(self._clock.monotonic() - began)
         except Exception:
             log.exception("room %s: event %d was not shown to everybody", room.id, event.seq)
 
@@ -270,12 +286,35 @@ class Hub:
         if room.is_direct:
             self._show_each(cast, room, event)
             return
-        if cast.clients[Face.TEXT]:
+        is_leave = isinstance(body, Left) and body.how is LeaveHow.LEAVE
+        is_gathered = (isinstance(body, Joined) or is_leave) and self._gathers(cast)
+        if is_gathered:
+            self._gathering(room).count(came=not is_leave)
+        elif cast.clients[Face.TEXT]:
             self._show_text(cast, room, event)
         if cast.clients[Face.JSON]:
             self._show_json(cast, room, event)
+        told = self._told_otherwise(event)
         for client in tuple(cast.special):
-            self._show_one(client, room, event)
+            if client not in told and not (is_gathered and client.face is Face.TEXT):
+                self._show_one(client, room, event)
+
+    def _told_otherwise(self, event: Event) -> list[Client]:
+        """Return the text clients that read a reply or a notice of their own instead of an event.
+
+        Those are the one whose command it was and, where somebody else brought a user into a room
+        or threw one out, that user's.
+        """
+        body = event.body
+        if isinstance(body, Message):
+            return []
+        actor = _actor_of(event)
+        told = [client for client in self._acting if client.user_id == actor]
+        if isinstance(body, Joined) and not told:
+            told = list(self.clients_of(actor or ""))
+        elif isinstance(body, Left) and body.by is not None:
+            told += self.clients_of(body.user.id or "")
+        return [client for client in told if client.face is Face.TEXT]
 
     def _note_direct(self, room: Room, author_id: str | None) -> None:
         for user_id in (room.dm_key or "").split(" "):
@@ -295,25 +334,18 @@ class Hub:
                 body.author.id in client.ignored or self._origins.get(body.id) is client
             ):
                 return
-        elif client.face is Face.TEXT and client.user_id == _actor_of(event):
-            return
         frame = client.encode(room, event)
         if frame is not None:
             client.send(frame)
 
     def _show_text(self, cast: Cast, room: Room, event: Event) -> None:
         body = event.body
-        is_leave = isinstance(body, Left) and body.how is LeaveHow.LEAVE
-        if (isinstance(body, Joined) or is_leave) and self._gathers(cast):
-            self._gathering(room).count(came=not is_leave)
-            return
         excluded: Collection[Client]
         if isinstance(body, Message):
             origin = self._origins.get(body.id)
             excluded = () if origin is None else (origin,)
-        else:  # the caller reads the reply instead
-            actor = _actor_of(event)
-            excluded = [c for c in self._users.get(actor or "", ()) if c.face is Face.TEXT]
+        else:
+            excluded = self._told_otherwise(event)
         text = cast.clients[Face.TEXT]
         for is_current in (True, False):
             line = event_line(
@@ -429,12 +461,14 @@ class Hub:
         cast = self._casts.get(room.id)
         if cast is not None:
             line = text_face.collapsed_joins(joined, left)
-            for is_current in (True, False):
-                name = ("c" if is_current else "o") + room.id
-                prefix = "" if is_current or room.id == self._lobby_id else f"[#{room.name}] "
-                self._publish(
-                    name, prefix + line, (), cast.clients[Face.TEXT], is_current=is_current
-                )
+            other = line if room.id == self._lobby_id else f"[#{room.name}] {line}"
+            text = cast.clients[Face.TEXT]
+            self._publish("c" + room.id, line, (), text, is_current=True)
+            self._publish("o" + room.id, other, (), text, is_current=False)
+            for client in tuple(cast.special):
+                if client.face is Face.TEXT and getattr(client, "wants_joins", True):
+                    is_current = self._is_current(client, "?" + room.id)
+                    client.send(line if is_current else other)
 
     # Changes that are no events; see `Outlet`
 
@@ -448,8 +482,8 @@ class Hub:
     def _notice(self, notice: Notice) -> None:
         match notice:
             case MembershipStarted():
-                if notice.room.is_direct:
-                    self._peers[notice.user.id] = notice.user
+                if notice.peer is not None:
+                    self.note_peer(notice.room, notice.user, notice.peer)
                 for client in self.clients_of(notice.user.id):
                     client.changes += 1
                     client.membership_started(notice)
@@ -495,12 +529,10 @@ class Hub:
 
     def _renamed(self, user: User, old_name: str) -> None:
         self._presence(user, "online" if user.away is None else "away")
-        line = text_face.renamed(old_name, user.name)
-        excluded = [one for one in self.clients_of(user.id) if one.face is Face.TEXT]
-        self._tell_lobby(line, excluded)
-        for client in excluded:  # its own other connections are told as the caller is
-            if not getattr(client, "is_renaming", False):
-                client.send(text_face.you_are(user.name))
+        own = [one for one in self.clients_of(user.id) if one.face is Face.TEXT]
+        for client in own:  # the caller and the user's other connections, before all others
+            client.send(text_face.you_are(user.name))
+        self._tell_lobby(text_face.renamed(old_name, user.name), own)
 
     # Presence and ticks
 

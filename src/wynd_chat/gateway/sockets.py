@@ -23,6 +23,7 @@ from wynd_chat.domain.presence import Face
 from wynd_chat.gateway.admission import FACES, Admission, credential_of
 from wynd_chat.gateway.json_client import JsonClient
 from wynd_chat.gateway.text_client import TextClient
+from wynd_chat.observability.metrics import Metrics
 from wynd_chat.wire.close_codes import CloseCode
 from wynd_chat.wire.json_face import Hello, HelloLimits, encode_hello
 
@@ -67,6 +68,7 @@ class Sockets:
         doorman: Doorman,
         admission: Admission,
         *,
+        metrics: Metrics | None = None,
         server_name: str,
         version: str,
         origins: str | Sequence[str] = "same-host",
@@ -76,6 +78,7 @@ class Sockets:
         self._hub = hub
         self._router = router
         self._doorman = doorman
+        self._metrics = metrics or Metrics()
         self._names = (server_name, version)
         self._base_url = base_url
         self._numbers = 0
@@ -142,6 +145,7 @@ class Sockets:
         client.base_url = self._base_url(request)
         handle.data["client"] = client
         self._hub.opened(client)
+        self._metrics.opened(face.value)
         log.info("client %d: opened, %s face", client.number, face.value)
         credential = credential_of(request)
         if isinstance(client, TextClient):
@@ -173,6 +177,7 @@ class Sockets:
         client: Client | None = handle.data.pop("client", None)
         if client is not None:
             log.info("client %d: closed, code %d", client.number, event.code)
+            self._metrics.closed(client.face.value, event.sent or event.code)
             self._hub.closed(client)
             self._services.rate_limits.forget(client.number)
 

@@ -121,9 +121,9 @@ class Metrics:
         """Count upgrades or requests that were refused."""
         self._of(self._refusals, str(status)).inc(count)
 
-    def resumed(self, result: str) -> None:
-        """Count a room of a `sync`: "recovered" or "gap"."""
-        self._of(self._resumes, result).inc()
+    def resumed(self, result: str, count: int = 1) -> None:
+        """Count rooms of a `sync`: "recovered" or "gap"."""
+        self._of(self._resumes, result).inc(count)
 
     def authenticated(self, result: str) -> None:
         """Count a check of a credential: "ok", "failed", "expired", "limited"."""
