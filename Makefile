@@ -18,10 +18,12 @@ export PYO3_PYTHON ?= $(CURDIR)/.venv/bin/python
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: setup ## set up and start the tutorial's chat on http://localhost:3000
-	@echo "Starting the tutorial's chat (Ctrl-C stops it). Open http://localhost:3000, or talk to it with:"
-	@echo "  npx wscat -c ws://localhost:3000/ws"
-	@$(BIN)/python -u examples/tutorial/step7_http.py
+PORT ?= 3000
+PLAIN_PORT ?= 8080
+DATA ?= ./var
+
+run: setup ## set up and start wynd-chat on http://localhost:3000, plain text on port 8080, data in ./var
+	@exec $(BIN)/wynd-chat --port $(PORT) --plain-port $(PLAIN_PORT) --data $(DATA)
 
 setup: ## make .venv with the library, its tools and the native engine
 	@python=$$(tools/find-python) && "$$python" tools/set_up.py

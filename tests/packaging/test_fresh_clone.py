@@ -37,12 +37,10 @@ def test_make_run_on_a_fresh_clone(cargo: bool, machine: Machine) -> None:
     if cargo and not HAS_CARGO:
         pytest.skip("cargo is not in PATH")
     clone, port = clone_of_the_tree(machine.home / "clone"), free_port()
-    step = clone / "examples" / "tutorial" / "step7_http.py"
-    step.write_text(step.read_text().replace("3000", str(port)))
     log = machine.home / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["make", "run"],
+            ["make", "run", f"PORT={port}", f"PLAIN_PORT={free_port()}"],
             cwd=clone,
             env=environment_of(machine, cargo=cargo),
             stdout=output,
@@ -57,8 +55,9 @@ def test_make_run_on_a_fresh_clone(cargo: bool, machine: Machine) -> None:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=30)
     said = log.read_text()
-    assert "npx wscat -c ws://localhost:3000/ws" in said
+    assert f"npx wscat -c ws://localhost:{port}/ws" in said
     assert ("WebSockets run on wsproto" in said) is not cargo
+    assert (clone / "var" / "chat.sqlite3").exists()
     assert ("cargo is not in PATH" in said) is not cargo
 
 

@@ -6,8 +6,9 @@ What the files are is decided in `wynd_chat.web`, what REST answers in `rest`.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from wynd_chat.web.assets import IMMUTABLE, PAGE_HEADERS
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["page_routes", "upgrade_required", "well_known"]
 
 ASSET_HEADERS = {"cache-control": IMMUTABLE, "x-content-type-options": "nosniff"}
-PAGE_PATHS = ("/", "/r/{room}", "/r/{room}/{seq:int}")  # the page itself reads its address
 
 
 async def upgrade_required(request: Request) -> Response:
@@ -58,12 +58,20 @@ def page_routes(assets: Assets) -> list[Route]:
             return PlainTextResponse("There is no such file.\n", status_code=404)
         return _served(request, found, ASSET_HEADERS)
 
-    routes = [Route(path, _page(assets.index)) for path in PAGE_PATHS]
-    routes += [
+    return [
+        Route("/", _page(assets.index)),
+        Route("/r/{room}", _permalink),
+        Route("/r/{room}/{seq:int}", _permalink),
         Route("/basic", _page(assets.basic)),
         Route("/assets/{version}/{path:path}", asset),
     ]
-    return routes
+
+
+async def _permalink(request: Request) -> Response:
+    """Send the browser to the page, which reads room and message behind the `#`."""
+    room, seq = request.path_params["room"], request.path_params.get("seq")
+    up, place = ("../", quote(room)) if seq is None else ("../../", f"{quote(room)}/{seq}")
+    return RedirectResponse(f"{up}#/{place}", status_code=307)
 
 
 def _page(page: Asset) -> Callable[[Request], Awaitable[Response]]:
