@@ -111,7 +111,7 @@ class Histories:
                 raise ChatError(ErrorCode.NOT_MEMBER, f"you are not in #{current.name}, use /join")
             floor = visible_from(current, membership) - 1
             messages = _messages(snapshot, current.id, floor, before, after, around, since, limit)
-            low = messages[0].seq if messages else (before or ABOVE_ALL)
+            low = messages[0].seq if messages else ABOVE_ALL if before is None else before
             end = ABOVE_ALL if before is None else max(0, before - 1)
             high = messages[-1].seq if messages else end
             older = snapshot.messages(current.id, after=floor, before=low, limit=1, since=since)
@@ -179,6 +179,9 @@ class Histories:
         for room, membership, _ in mine:
             head = self._feed.head(room.id, room.last_seq)
             if room.id in wanted:
+                if wanted[room.id] < room.min_seq - 1:
+                    del wanted[room.id]  # messages above the position were removed: a gap
+                    continue
                 after = max(wanted[room.id], visible_from(room, membership) - 1)
                 wanted[room.id] = after
                 if after <= head and self._feed.recent(room.id, after) is None:
