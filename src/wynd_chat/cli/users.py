@@ -200,7 +200,7 @@ async def _add(
 
     def work(tx: Transaction) -> None:
         name = parse_user_name(text)
-        free_name(tx, name, None, frozenset())
+        free_name(tx, name, None, lambda _: True)
         user = new_user(tokens.new_id("u_"), name, kind, now)
         tx.put_user(replace(user, password_hash=password_hash, role=role))
         enter_lobby(tx, make_lobby(tx, tokens, settings.rooms.lobby, now).id, user.id)

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from wynd_chat.domain.models import RoomRole, UserKind
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "RoleChanged",
     "TopicChanged",
     "hidden",
+    "without_ignored",
 ]
 
 
@@ -136,3 +139,11 @@ class Event:
     seq: int
     at: int
     body: EventBody
+
+
+def without_ignored(event: Event, ignored: Collection[str]) -> Event:
+    """Return an event as somebody reads it who ignores these users: their messages hidden."""
+    body = event.body
+    if isinstance(body, Message) and body.author.id in ignored:
+        return replace(event, body=hidden(body))
+    return event

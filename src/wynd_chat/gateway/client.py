@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wynd import ConnectionClosed
-from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Face
 
 if TYPE_CHECKING:
     from wynd import ConnectionHandle, Sent, Wynd
+    from wynd_chat.domain.errors import ChatError
     from wynd_chat.domain.events import Event
     from wynd_chat.domain.models import Room, User
     from wynd_chat.ports.outlet import MembershipEnded, MembershipStarted
@@ -36,7 +36,6 @@ class Client(ABC):
         opened_at: Monotonic seconds.
         active_at: When it last said something.
         checked_at: When its login was last looked at.
-        is_renaming: Whether a rename is under way that its reply will tell.
         rooms: The rooms it is shown events of, by id.
         ignored: Ids of users whose messages it is not shown.
         farewell: What its user said on leaving.
@@ -53,7 +52,6 @@ class Client(ABC):
         "farewell",
         "handle",
         "ignored",
-        "is_renaming",
         "number",
         "opened_at",
         "rooms",
@@ -80,7 +78,6 @@ class Client(ABC):
         self.farewell: str | None = None
         self.changes = 0
         self.base_url = ""
-        self.is_renaming = False
 
     @property
     def is_plain(self) -> bool:
@@ -97,13 +94,17 @@ class Client(ABC):
         with suppress(ConnectionClosed):  # it went while it was answered
             await self.received(text)
 
+    @abstractmethod
     def binary(self) -> None:
-        """Refuse a binary frame."""
-        self.refused(ChatError(ErrorCode.TEXT_ONLY, "text frames only"))
+        """Refuse a binary frame; it counts as a frame, so that a flood of them ends."""
 
     @abstractmethod
     async def received(self, text: str) -> None:
         """Take one frame and answer it."""
+
+    @abstractmethod
+    def move_back(self) -> None:
+        """Make the room current that was so before, where there is such a thing."""
 
     @abstractmethod
     def refused(self, error: ChatError) -> None:

@@ -115,6 +115,14 @@ class Doorman:
         """
         self._services.rate_limits.frame(client.number)
 
+    def refuse_binary(self, client: Client) -> None:
+        """Answer a binary frame, which neither face has."""
+        client.refused(ChatError(ErrorCode.TEXT_ONLY, "text frames only"))
+        try:
+            self.admit_frame(client)
+        except ChatError as error:
+            self.note_refusal(client, error)
+
     def note_refusal(self, client: Client, error: ChatError) -> None:
         """Count a refusal; the third strike of too many messages ends the connection."""
         if isinstance(error, TooFast) and self._services.rate_limits.is_flooding(client.number):

@@ -329,11 +329,12 @@ class Hub:
 
     def _show_one(self, client: Client, room: Room, event: Event) -> None:
         body = event.body
-        if isinstance(body, Message):
-            if client.face is Face.TEXT and (
-                body.author.id in client.ignored or self._origins.get(body.id) is client
-            ):
-                return
+        if (
+            isinstance(body, Message)
+            and client.face is Face.TEXT
+            and (body.author.id in client.ignored or self._origins.get(body.id) is client)
+        ):
+            return
         frame = client.encode(room, event)
         if frame is not None:
             client.send(frame)

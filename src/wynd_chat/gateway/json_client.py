@@ -6,12 +6,11 @@ A connection's requests are handled in order. What a frame looks like is decided
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wynd import ConnectionClosed
 from wynd_chat.domain.errors import ChatError, ErrorCode
-from wynd_chat.domain.events import Message, hidden
+from wynd_chat.domain.events import Message, without_ignored
 from wynd_chat.gateway.calls import Mode
 from wynd_chat.gateway.client import Client, Face
 from wynd_chat.services.accounts import hash_of
@@ -42,7 +41,15 @@ MALFORMED_MAX, MALFORMED_WINDOW_S = 3, 60.0  # §4: the third malformed frame in
 class JsonClient(Client):
     """A program: the page, or a bot."""
 
-    __slots__ = ("_auth_failures", "_doorman", "_hub", "_malformed", "_router", "is_synced")
+    __slots__ = (
+        "_auth_failures",
+        "_doorman",
+        "_hub",
+        "_is_leaving",
+        "_malformed",
+        "_router",
+        "is_synced",
+    )
 
     face = Face.JSON
     mode = Mode.JSON
@@ -63,6 +70,7 @@ class JsonClient(Client):
         self._router = router
         self._doorman = doorman
         self._auth_failures = 0
+        self._is_leaving = False
         self._malformed: deque[float] = deque(maxlen=MALFORMED_MAX)
         self.is_synced = False
         """Whether it is shown events; it asks for them by `sync`."""
@@ -89,6 +97,12 @@ class JsonClient(Client):
         else:
             if answer is not None:
                 self.send(answer)
+            if self._is_leaving:
+                self.handle.close()
+
+    def binary(self) -> None:
+        """See `Client.binary`."""
+        self._doorman.refuse_binary(self)
 
     def refused(self, error: ChatError) -> None:
         """Answer a frame that is no request."""
@@ -158,7 +172,14 @@ class JsonClient(Client):
     async def _sync(self, request: Sync) -> str | None:
         user = self._known()
         histories = self._router.services.histories
-        missed = await histories.missed(user, request.epoch, request.rooms, request.limit)
+        self.is_synced = False
+        for room_id in tuple(self.rooms):  # what happens meanwhile is in the reply
+            self._hub.unsubscribe(self, room_id)
+        while True:
+            changes = self.changes
+            missed = await histories.missed(user, request.epoch, request.rooms, request.limit)
+            if self.changes == changes:  # else a membership began or ended while it was read
+                break
         # From here to the reply nothing is awaited: what is shown from now on waits behind it.
         for one in missed.rooms:
             self._hub.subscribe(self, one.room)
@@ -183,13 +204,7 @@ class JsonClient(Client):
         """Leave out the text of people whom the user ignores; the events stay, without a gap."""
         if events is None or not self.ignored:
             return events
-        return tuple(self._seen(event) for event in events)
-
-    def _seen(self, event: Event) -> Event:
-        body = event.body
-        if isinstance(body, Message) and body.author.id in self.ignored:
-            return replace(event, body=hidden(body))
-        return event
+        return tuple(without_ignored(event, self.ignored) for event in events)
 
     async def _send(self, request: Send) -> dict[str, object]:
         user = self._known()
@@ -219,8 +234,7 @@ class JsonClient(Client):
         if self.user is not None:
             room = await self._router.room(self, self.user, request.room)
         outcome = await self._router.run(self, request.text, room=room)
-        if outcome.is_goodbye:
-            self.handle.close()
+        self._is_leaving = outcome.is_goodbye
         return {"result": outcome.result, "lines": list(outcome.lines)}
 
     def _known(self) -> User:
@@ -241,6 +255,9 @@ class JsonClient(Client):
         """See `Client.entered`; another user than before has to `sync` anew."""
         self.is_synced = False
 
+    def move_back(self) -> None:
+        """Nothing: it has no current room."""
+
     def move_to(self, room: Room) -> None:
         """Nothing: it has no current room."""
 
@@ -250,7 +267,9 @@ class JsonClient(Client):
         """See `Client.encode`."""
         body = event.body
         own = isinstance(body, Message) and body.author.id == self.user_id
-        return json_face.encode_event(self._seen(event), room.shown, with_cid=own)
+        return json_face.encode_event(
+            without_ignored(event, self.ignored), room.shown, with_cid=own
+        )
 
     def membership_started(self, notice: MembershipStarted) -> None:
         """See `Client.membership_started`."""

@@ -96,7 +96,7 @@ class TextClient(Client):
         """See `Client.received`."""
         try:
             self._doorman.admit_frame(self)
-            await self._take(text.strip())
+            await self._take(text.replace("\x00", "").strip())
         except ChatError as error:
             self.refused(error)
             self._doorman.note_refusal(self, error)
@@ -116,7 +116,13 @@ class TextClient(Client):
         elif self.user is None or self.current is None:
             self.send(text_face.NAME_FIRST)
         elif text:
-            await self._router.say(self, self.user, self.current, unescape(text))
+            posted = await self._router.say(self, self.user, self.current, unescape(text))
+            for line in await self._router.away_lines(self.user, posted):
+                self.send(line)
+
+    def binary(self) -> None:
+        """See `Client.binary`."""
+        self._doorman.refuse_binary(self)
 
     def refused(self, error: ChatError) -> None:
         """Show why a frame was refused."""
@@ -185,7 +191,7 @@ class TextClient(Client):
             self.move_back()
 
     def move_back(self) -> None:
-        """Make the room current that was so before, the lobby at last."""
+        """See `Client.move_back`; the lobby at last."""
         before = [self.rooms[one] for one in reversed(self._visited) if one in self.rooms]
         lobby = self._doorman.lobby_of(self)
         target = before[0] if before else lobby

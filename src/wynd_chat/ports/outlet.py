@@ -32,6 +32,8 @@ class MembershipStarted:
     user: User
     by: Author | None = None
     """Who invited, None for one's own joining."""
+    peer: User | None = None
+    """The other side of a direct conversation."""
 
 
 @dataclass(frozen=True, slots=True)

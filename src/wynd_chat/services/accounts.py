@@ -24,7 +24,7 @@ from wynd_chat.domain.text import accept_text, clean_line
 from wynd_chat.ports.outlet import AwayChanged, IgnoresChanged, UserChanged, UserRenamed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wynd_chat.domain.limits import ChatLimits
     from wynd_chat.ports.clock import Clock, Tokens
@@ -37,6 +37,7 @@ __all__ = ["Accounts", "enter_lobby", "free_name", "hash_of", "new_user"]
 GUEST_TOKEN_MS = 24 * 3600 * 1000  # chat.v1: a guest resumes within a day
 PREFERENCES = ("timestamps", "ids", "joins", "color", "bell")
 SUGGESTIONS_TRIED = 100
+UNKNOWN_TOKEN = "this token is not valid, log in again"
 
 
 def hash_of(secret: str) -> str:
@@ -57,8 +58,17 @@ def new_user(user_id: str, name: UserName, kind: UserKind, now: int) -> User:
     )
 
 
-def free_name(tx: Transaction, name: UserName, own_id: str | None, free: frozenset[str]) -> None:
-    """Make sure that a name may be taken; take it from guests who have gone (`free`).
+def free_name(
+    tx: Transaction, name: UserName, own_id: str | None, is_held: Callable[[str], bool]
+) -> None:
+    """Make sure that a name may be taken; take it from guests who have gone.
+
+    Args:
+        tx: In which it is then taken.
+        name: The wanted name.
+        own_id: Who wants it, where that is a user already.
+        is_held: `Presences.is_held`. It is asked here, in the transaction, and whoever comes back
+            is expected before looking at the own name in another one, so that no two get it.
 
     Raises:
         ChatError: `name_registered`, `name_taken` with a name that is free.
@@ -69,7 +79,7 @@ def free_name(tx: Transaction, name: UserName, own_id: str | None, free: frozens
         user.id: user for user in (*alike, *([holder] if holder else ())) if user.id != own_id
     }
     for user in others.values():
-        if user.is_guest and user.id in free:
+        if user.is_guest and not is_held(user.id):
             tx.put_user(replace(user, name_key=None, name_skeleton=None))
         elif user.name_key == name.key and not user.is_guest:
             sentence = f"{user.name} is registered, use /login {user.name}"
@@ -114,11 +124,11 @@ class Accounts:
             ChatError: `bad_name`, `name_taken`, `name_registered`.
         """
         name = parse_user_name(text)
-        free = await self._free_holders(name)
         user = new_user(self._tokens.new_id("u_"), name, UserKind.GUEST, self._clock.now_ms())
+        self._presences.expect(user.id)
 
         def work(tx: Transaction) -> User:
-            free_name(tx, name, None, free)
+            free_name(tx, name, None, self._presences.is_held)
             tx.put_user(user)
             enter_lobby(tx, self._lobby_id, user.id)
             return user
@@ -160,9 +170,9 @@ class Accounts:
 
         found = await self._store.read(look)
         if found is None:
-            raise ChatError(ErrorCode.UNAUTHORIZED, "this token is not valid, log in again")
+            raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
         user, session = found
-        if user.is_guest and user.name_key is None:
+        if user.is_guest:
             user = await self._take_name_again(user)
         return user, session
 
@@ -175,13 +185,12 @@ class Accounts:
         name = parse_user_name(text)
         if name.shown == user.name:
             return user
-        free = await self._free_holders(name)
 
         def work(tx: Transaction) -> User:
             current = tx.user(user.id)
             if current is None:
                 raise ChatError(ErrorCode.UNAUTHORIZED, "you are not known any more, log in again")
-            free_name(tx, name, user.id, free)
+            free_name(tx, name, user.id, self._presences.is_held)
             renamed = replace(
                 current, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
             )
@@ -317,39 +326,30 @@ class Accounts:
         self._presences.update(changed)
         return changed
 
-    async def _free_holders(self, name: UserName) -> frozenset[str]:
-        """Return the ids of guests whose hold on this name has ended.
-
-        Presence is known on the loop only, so this is asked before the transaction; whoever takes
-        the name in between is not among them.
-        """
-
-        def work(snapshot: Snapshot) -> list[User]:
-            holder = snapshot.user_by_key(name.key)
-            return [*snapshot.users_by_skeleton(name.skeleton), *([holder] if holder else [])]
-
-        users = await self._store.read(work)
-        return frozenset(
-            user.id for user in users if user.is_guest and not self._presences.is_held(user.id)
-        )
-
     async def _take_name_again(self, user: User) -> User:
         """Give a guest who resumes the old name, or the first free one like it."""
-        texts = [user.name, *islice(suggestions(user.name), SUGGESTIONS_TRIED)]
+        if self._presences.is_online(user.id) and self._presences.is_held(user.id):
+            return user
+        self._presences.expect(user.id)
 
         def work(tx: Transaction) -> User:
-            for text in texts:
+            current = tx.user(user.id)
+            if current is None:
+                raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
+            if current.name_key is not None:
+                return current
+            for text in (current.name, *islice(suggestions(current.name), SUGGESTIONS_TRIED)):
                 name = parse_user_name(text)
                 try:
-                    free_name(tx, name, user.id, frozenset())
+                    free_name(tx, name, user.id, self._presences.is_held)
                 except ChatError:
                     continue
                 named = replace(
-                    user, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
+                    current, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
                 )
                 tx.put_user(named)
                 return named
-            raise ChatError(ErrorCode.UNAUTHORIZED, "this token is not valid, log in again")
+            raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
 
         return await self._store.write(work)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from wynd_chat.domain.presence import LINGER_S
+
 if TYPE_CHECKING:
     from wynd_chat.domain.models import User
     from wynd_chat.domain.presence import Face, Presence
@@ -26,6 +28,9 @@ class Watcher(Protocol):
         """A user's last connection has gone, and the time to come back has passed."""
 
 
+EXPECTED_S = LINGER_S  # from having a name to being connected under it: a read of the store
+
+
 class Presences:
     """Everybody who is online on this node."""
 
@@ -37,6 +42,7 @@ class Presences:
         self._watcher: Watcher | None = None
         self._timer: Timer | None = None
         self._next: float | None = None
+        self._expected: dict[str, float] = {}  # who has a name and is about to be connected
 
     def attach(self, watcher: Watcher) -> None:
         """Tell `watcher` from now on."""
@@ -46,6 +52,7 @@ class Presences:
         """A connection has a name now, or another one."""
         self._users[user.id] = user
         self._farewells.pop(user.id, None)
+        self._expected.pop(user.id, None)
         has_come = self._presence.connected(connection, user.id, face, self._clock.monotonic())
         self._expire()  # the connection may have been somebody else's last
         if has_come:
@@ -76,9 +83,22 @@ class Presences:
         """Tell whether a user is shown as online."""
         return self._presence.is_online(user_id)
 
+    def expect(self, user_id: str) -> None:
+        """Hold the name of a user who is about to be connected, for some seconds."""
+        now = self._clock.monotonic()
+        while self._expected and next(iter(self._expected.values())) <= now:
+            self._expected.pop(next(iter(self._expected)))
+        self._expected.pop(user_id, None)  # the last one again: the oldest end first
+        self._expected[user_id] = now + EXPECTED_S
+
     def is_held(self, user_id: str) -> bool:
-        """Tell whether a guest's name is still theirs."""
-        return self._presence.is_held(user_id, self._clock.monotonic())
+        """Tell whether a guest's name is still theirs.
+
+        Changes nothing and reads what single steps of the loop write, so that a store's thread
+        may ask too.
+        """
+        now = self._clock.monotonic()
+        return self._presence.is_held(user_id, now) or now < self._expected.get(user_id, now)
 
     def online(self) -> list[User]:
         """Return everybody who is online, by name without case."""

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     from wynd_chat.domain.limits import ChatLimits
     from wynd_chat.ports.clock import Clock
 
-__all__ = ["RateLimits"]
+__all__ = ["RateLimits", "TooFast"]
 
 KEYS_MAX = 20_000  # users or addresses remembered per limit; above it the oldest are forgotten
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 DAY_S = 86_400.0
+
+
+class TooFast(ChatError):
+    """A refusal by one of these limits; many are flooding. Slow mode in a room is none."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(ErrorCode.RATE_LIMITED, "Slow down", retry_after=wait_s)
 
 
 class RateLimits:
@@ -91,4 +98,4 @@ class RateLimits:
         wait = limit.take(key, self._clock.monotonic())
         if wait is not None:
             self.refused[name] = self.refused.get(name, 0) + 1
-            raise ChatError(ErrorCode.RATE_LIMITED, "Slow down", retry_after=round(wait, 1) or 0.1)
+            raise TooFast(round(wait, 1) or 0.1)

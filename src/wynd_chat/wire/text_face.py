@@ -54,6 +54,7 @@ __all__ = [
     "renamed",
     "rooms_line",
     "server_line",
+    "stopped_writing_to",
     "topic_line",
     "upload_command",
     "who_line",
@@ -279,6 +280,11 @@ def now_in(room: Room, here: int) -> str:
 def now_writing_to(name: str) -> str:
     """Return the reply to `/msg USER` without text, which makes the user the current target."""
     return f"Now writing to {name_text(name)}"
+
+
+def stopped_writing_to(name: str) -> str:
+    """Return the reply to `/leave` in a direct conversation, which ends only being current."""
+    return f"No longer writing to {name_text(name)}"
 
 
 def you_left(room: Room) -> str:

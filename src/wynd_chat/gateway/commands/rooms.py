@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wynd_chat.domain.durations import parse_duration, short_duration
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import RoomKind
+from wynd_chat.domain.names import room_key
 from wynd_chat.gateway.calls import Outcome
 from wynd_chat.gateway.commands.talking import history_lines
 from wynd_chat.wire import text_face
@@ -33,7 +34,8 @@ async def join(call: Call) -> Outcome:
     for ref in names:
         if ref.startswith("@"):
             raise call.usage()
-        call.services.rate_limits.join(call.user.id)
+        if room_key(ref) not in {room.name for room in call.caller.rooms.values()}:
+            call.services.rate_limits.join(call.user.id)  # switching is no joining
         entry = await call.services.rooms.join(call.user, ref, call.word(1) or None)
         total.lines += await _entered(call, entry)
         joined.append(_entry_object(entry))
@@ -66,6 +68,12 @@ async def leave(call: Call) -> Outcome:
     if ref and not ref.startswith(("#", "r_")):
         ref, reason = "", call.rest
     room = await call.router.room(call.caller, call.user, ref) if ref else call.room
+    client = call.hub.clients.get(call.caller.number)
+    current = call.caller.current
+    if room.is_direct and client is not None and current is not None and current.id == room.id:
+        peer = await call.services.rooms.peer(call.user, room)
+        client.move_back()  # the conversation stays: what the other side writes must arrive
+        return Outcome([text_face.stopped_writing_to(peer.name)], {"room": room.shown})
     left = await call.services.rooms.leave(call.user, room, reason)
     return Outcome([text_face.you_left(left)], {"room": left.shown})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wynd_chat.domain.commands import find
 from wynd_chat.domain.durations import parse_duration
 from wynd_chat.domain.errors import ChatError, ErrorCode, UsageError
-from wynd_chat.domain.events import Message, MessageKind
+from wynd_chat.domain.events import Message, MessageKind, without_ignored
 from wynd_chat.gateway.calls import Mode, Outcome
 from wynd_chat.wire import json_face, text_face
 from wynd_chat.wire.lines import history_line, message_line
@@ -38,13 +38,11 @@ async def name(call: Call) -> Outcome:
         call.router.check_guests()
         await caller.become(await accounts.name_guest(text))
         return Outcome([], {"user": json_face.user_object(call.user)})
-    caller.is_renaming = True
-    try:
-        caller.user = await accounts.rename(caller.user, text)
-    finally:
-        caller.is_renaming = False
-    line = text_face.you_are(caller.user.name)
-    return Outcome([line], {"user": json_face.user_object(caller.user)})
+    before = caller.user.name
+    caller.user = await accounts.rename(caller.user, text)
+    is_told = caller.mode is Mode.TEXT and caller.user.name != before  # by the hub, before others
+    lines = [] if is_told else [text_face.you_are(caller.user.name)]
+    return Outcome(lines, {"user": json_face.user_object(caller.user)})
 
 
 async def users(call: Call) -> Outcome:
@@ -183,9 +181,7 @@ async def _said(call: Call, posted: Posted) -> Outcome:
         file_link=call.hub.file_link,
         peer_name=peer.name,
     )
-    lines = [line]
-    if peer.away is not None and call.hub.may_say_away(call.user.id, peer.id):
-        lines.append(text_face.away_line(peer.name, peer.away))
+    lines = [line, *await call.router.away_lines(call.user, posted)]
     return Outcome(lines, _posted_object(posted))
 
 
@@ -225,9 +221,11 @@ async def history(call: Call) -> Outcome:
         call.user, room, before=before, since=since, limit=limit, with_total=True
     )
     lines = history_lines(call, page)
+    ignored = call.hub.ignored_by(call.user.id)
     result = {
         "messages": [
-            json_face.event_object(event, room.shown, with_cid=False) for event in page.messages
+            json_face.event_object(without_ignored(event, ignored), room.shown, with_cid=False)
+            for event in page.messages
         ],
         "has_before": page.has_before,
         "head": page.head,
