@@ -20,12 +20,13 @@ from wynd_chat.adapters.datalock import DataLock
 from wynd_chat.cli.network import lan_addresses, qr_code
 from wynd_chat.cli.options import ConfigOption, DataOption, load_with
 from wynd_chat.cli.output import Failure, say, warn
+from wynd_chat.cli.rereading import reread_on_hangup
 from wynd_chat.cli.unit import notify
 from wynd_chat.observability.logs import configure
 from wynd_chat.settings import EPHEMERAL_URL, unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wynd_chat.app import Chat
     from wynd_chat.settings import Settings
@@ -149,13 +150,16 @@ def serve(
         "log.format": None if log_format is None else log_format.value,
         "log.level": None if log_level is None else log_level.value,
     }
-    settings = load_with(data, config, flags).settings
+
+    def load() -> Settings:
+        return load_with(data, config, flags).settings
+
+    settings = load()
     configure(settings.log.format, settings.log.level)
     for sentence in unsafe(settings):
         log.warning("UNSAFE: %s", sentence)
     _raise_descriptors()
-    status = _serve(settings, is_lan=lan)
-    raise typer.Exit(status)
+    raise typer.Exit(_serve(settings, load, is_lan=lan))
 
 
 def start_lines(started: Started) -> list[str]:
@@ -193,11 +197,12 @@ def shown_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _serve(settings: Settings, *, is_lan: bool) -> int:
+def _serve(settings: Settings, load: Callable[[], Settings], *, is_lan: bool) -> int:
     """Run the server over a data directory of its own."""
     from wynd_chat.app import serve as serve_chat  # takes a while; mistakes are told before
 
     def on_ready(chat: Chat) -> None:
+        reread_on_hangup(chat, load)
         started = Started(
             addresses=chat.listeners.addresses,
             plain_addresses=chat.listeners.plain_addresses,

@@ -85,8 +85,10 @@ def unit_text(
         owner: Whose it is: the server runs as that user, since a user made for it (the default)
             has no rights there.
     """
-    words = [*command, "serve", *(() if data is None else ("--data", str(data)))]
-    text = HEAD.format(command=" ".join(_quoted(word) for word in words))
+    words = [*command[1:], "serve", *(() if data is None else ("--data", str(data)))]
+    # systemd replaces variables in arguments, not in the program's path.
+    line = [_quoted(command[0]), *(_quoted(word.replace("$", "$$")) for word in words)]
+    text = HEAD.format(command=" ".join(line))
     if not is_user:
         text += "DynamicUser=yes\n" if owner is None else f"User={owner}\n"
         text += SYSTEM_SANDBOX
@@ -113,8 +115,8 @@ def notify(state: str, environ: Mapping[str, str]) -> bool:
 
 
 def _quoted(word: str) -> str:
-    """Return a word as systemd reads it: `%` and `$` stand for themselves, spaces do not split."""
-    escaped = word.replace("%", "%%").replace("$", "$$")
+    """Return a word as systemd reads it: `%` stands for itself, spaces do not split."""
+    escaped = word.replace("%", "%%")
     if PLAIN_WORD.fullmatch(word):
         return escaped
     escaped = escaped.replace("\\", "\\\\").replace('"', '\\"')

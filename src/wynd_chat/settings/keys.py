@@ -24,19 +24,6 @@ __all__ = ["ENV_PREFIX", "KEYS", "SECTIONS", "Key", "limit_value"]
 
 ENV_PREFIX = "WYND_CHAT__"
 
-# Handed to listeners and to the engine when they start; a change needs a restart.
-LIMITS_AT_START = frozenset(
-    {
-        "connections_max",
-        "connections_per_address_max",
-        "frame_bytes_max",
-        "handshake_timeout_s",
-        "head_bytes_max",
-        "head_fields_max",
-        "outbox_bytes_max",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -114,7 +101,7 @@ def _limit_keys() -> dict[str, Key]:
             description=texts.get(field.name, ""),
             expects=f"{kind} above 0{off}",
             flag=None,
-            is_live=field.name not in LIMITS_AT_START,
+            is_live=False,  # handed to buckets, listeners and the engine when they are made
             is_secret=False,
         )
     return keys

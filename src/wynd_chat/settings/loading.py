@@ -144,10 +144,7 @@ def reloaded(running: Settings, fresh: Settings) -> Reloaded:
         names = [name.partition(".")[2] for name in applied if name.startswith(f"{section}.")]
         held, new = getattr(running, section), getattr(fresh, section)
         values = {name: getattr(new, name) for name in names}
-        if section == "limits":
-            old = {name: getattr(held, name) for name in LIMIT_NAMES}
-            sections[section] = ChatLimits(**{**old, **values})
-        else:
+        if values:
             sections[section] = held.model_copy(update=values)
     waiting = tuple(name for name in changed if not KEYS[name].is_live)
     return Reloaded(running.model_copy(update=sections), applied, waiting)

@@ -213,13 +213,12 @@ class RoomsSettings(_Section):
         "lobby", "The room that everybody is in.", "the name of a room"
     )
     create: Literal["all", "accounts", "admins"] = _key(
-        "all", "Who may make rooms.", '"all", "accounts" or "admins"', is_live=True
+        "all", "Who may make rooms.", '"all", "accounts" or "admins"'
     )
     edit_window: Annotated[int | None, BeforeValidator(as_duration)] = _key(
         DAY_S,
         "How long people may edit and delete what they said; off: for ever.",
         'a time such as "24h", or "off"',
-        is_live=True,
     )
 
 
@@ -231,7 +230,6 @@ class TextSettings(_Section):
         "Whether the text face says exactly what the tutorial's server says and nothing more.",
         "true or false",
         flag="--strict-tutorial",
-        is_live=True,
     )
 
 
@@ -249,14 +247,13 @@ class BackupSettings(_Section):
     """Backups that the server makes by itself."""
 
     every: Annotated[int | None, BeforeValidator(as_duration)] = _key(
-        None, "How often; off: never.", 'a time such as "24h", or "off"', is_live=True
+        None, "How often; off: never.", 'a time such as "24h", or "off"'
     )
     keep: Annotated[int, BeforeValidator(as_count), Field(ge=1, le=10_000)] = _key(
-        7, "How many are kept; older ones go.", "a whole number above 0", is_live=True
+        7, "How many are kept; older ones go.", "a whole number above 0"
     )
     to: Annotated[Path | None, BeforeValidator(as_path)] = _key(
-        None, "Where they go; the folder backups in the data directory when not set.", "a folder",
-        is_live=True,
+        None, "Where they go; the folder backups in the data directory when not set.", "a folder"
     )  # fmt: skip
 
 

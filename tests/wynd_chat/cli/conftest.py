@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,16 +59,28 @@ class Cli:
         return Result(status, out, err)
 
 
+@pytest.fixture(scope="session")
+def empty_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chat that nobody has used, to be copied."""
+    folder = tmp_path_factory.mktemp("empty") / "data"
+    assert run(["migrate", "--data", str(folder)]) == 0
+    return folder
+
+
 @pytest.fixture
-def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(
+    tmp_path: Path,
+    empty_chat: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Cli:
     """A command line over an empty chat, without settings from outside."""
     for name in list(os.environ):
         if name.upper().startswith("WYND_CHAT__") or name == "STATE_DIRECTORY":
             monkeypatch.delenv(name)
-    made = Cli(
+    shutil.copytree(empty_chat, tmp_path / "data")
+    return Cli(
         tmp_path / "data",
         capsys,
         lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text)),
     )
-    assert made("migrate").status == 0
-    return made

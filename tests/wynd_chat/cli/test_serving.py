@@ -177,6 +177,29 @@ def test_unsafe_settings_warn_at_the_start(servers: list[Server]) -> None:
     assert any(text.startswith('UNSAFE: server.origins is "*"') for text in warnings)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_sighup_reads_the_settings_again(tmp_path: Path, servers: list[Server]) -> None:
+    config = tmp_path / "wynd-chat.toml"
+    config.write_text("")
+    servers.append(Server("--port", "0", "--data", str(tmp_path)))
+    servers[0].lines_until("Data: ")
+    config.write_text('[log]\nformat = "json"\n[backup]\nkeep = 3\n')
+    servers[0].process.send_signal(signal.SIGHUP)
+    errors = servers[0].process.stderr
+    assert errors is not None
+    said = []
+    for line in errors:
+        said.append(line)
+        if "a restart is needed" in line:
+            break
+    entries = [json.loads(line) for line in said if line.startswith("{")]
+    assert [entry["message"] for entry in entries] == [
+        "settings: changed log.format",
+        "settings: a restart is needed for backup.keep",
+    ]
+    assert servers[0].end()[0] == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only systemd takes notices")
 def test_the_service_manager_is_told_when_it_listens(tmp_path: Path, servers: list[Server]) -> None:
     import socket

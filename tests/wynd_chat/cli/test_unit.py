@@ -44,8 +44,8 @@ def test_a_data_directory_of_its_own_is_served_as_its_owner() -> None:
 
 
 def test_odd_paths_are_quoted() -> None:
-    text = unit_text(["/opt/my chat/50%/wynd$chat", 'a"b\\c'])
-    assert 'ExecStart="/opt/my chat/50%%/wynd$$chat" "a\\"b\\\\c" serve\n' in text
+    text = unit_text(["/opt/my chat/50%/wynd$chat", 'a"b\\c$d'])
+    assert 'ExecStart="/opt/my chat/50%%/wynd$chat" "a\\"b\\\\c$$d" serve\n' in text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
