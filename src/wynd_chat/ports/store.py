@@ -139,10 +139,26 @@ class Snapshot(Protocol):
     def count_users(self) -> int:
         """Return the number of accounts (no guests)."""
 
+    def has_admin(self) -> bool:
+        """Tell whether any account that may log in administers the server."""
+
+    def stale_guests(self, before: int, *, after_id: str = "", limit: int) -> list[User]:
+        """Return guests without any login who were last seen before a time, by id.
+
+        Those above `after_id` who still have their name or are in a room; guests of whom nothing
+        but messages is left are not among them.
+        """
+
+    def has_messages(self, user_id: str) -> bool:
+        """Tell whether any message is by this user."""
+
     # logins
 
     def session(self, token_hash: str) -> Session | None:
         """Return a login, also an expired one."""
+
+    def sessions(self, token_hashes: Collection[str]) -> dict[str, Session]:
+        """Return those logins that exist, by hash, also expired ones."""
 
     def sessions_of(self, user_id: str) -> list[Session]:
         """Return a user's logins, oldest first."""
@@ -151,6 +167,9 @@ class Snapshot(Protocol):
 
     def room(self, room_id: str) -> Room | None:
         """Return a room."""
+
+    def room_ids(self, *, after_id: str = "", limit: int) -> list[str]:
+        """Return the ids of all rooms and conversations, in their order, above `after_id`."""
 
     def room_by_key(self, name_key: str) -> Room | None:
         """Return the room of this name."""
@@ -320,6 +339,19 @@ class Transaction(Snapshot, Protocol):
     def trim_events(self, room_id: str, below: int) -> None:
         """Forget events (not messages) below a seq."""
 
+    def trim_old_events(self, room_id: str, *, before: int, keep: int, limit: int) -> int:
+        """Forget a room's oldest events (not messages), at most `limit`; return how many.
+
+        Those are forgotten that happened before a time, and those beyond the newest `keep`.
+        """
+
+    def drop_ended(self, before: int, limit: int) -> int:
+        """Remove what ended before a time, at most `limit` rows of each kind; return how many.
+
+        Logins, invitations, device logins and rights to upload; of the last three also those that
+        are used up.
+        """
+
     def put_ban(self, ban: Ban) -> None:
         """Store a ban."""
 
@@ -408,6 +440,13 @@ class Store(Protocol):
 
         The room is as it was after the event, its `last_seq` included. The callback must not
         block or raise; there is one, a later call replaces it.
+        """
+
+    def on_foreign_change(self, callback: Callable[[], None]) -> bool:
+        """Call `callback`, on the loop, after another program changed the data.
+
+        Within about a second; several changes may be told as one. It says nothing of what changed.
+        Returns whether this store notices at all; where it does not, ask it every few seconds.
         """
 
     async def is_writable(self) -> bool:

@@ -45,6 +45,10 @@ class MemoryStore:
         """Call `callback` with each event that is kept."""
         self._tell = callback
 
+    def on_foreign_change(self, callback: Callable[[], None]) -> bool:
+        """Nobody else can change it, so there is never anything to tell."""
+        return True
+
     async def open(self) -> None:
         """Make the epoch where there is none; what was stored before `close` is still there."""
         self._is_open = True

@@ -7,10 +7,11 @@ who may do what. Changes go through `put` and `pop` only, so that `undo` can tak
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wynd_chat.domain.events import Event, FileInfo, Message
-from wynd_chat.domain.models import RoomKind, UploadState, UserKind
+from wynd_chat.domain.models import RoomKind, UploadState, UserKind, UserStatus
 from wynd_chat.ports.store import ABOVE_ALL, EventsPage
 
 if TYPE_CHECKING:
@@ -148,11 +149,42 @@ class MemorySnapshot:
         """Return the number of accounts."""
         return sum(user.kind not in NOT_ACCOUNTS for user in self._tables.users.values())
 
+    def has_admin(self) -> bool:
+        """Tell whether any account that may log in administers the server."""
+        return any(
+            user.is_admin and user.kind not in NOT_ACCOUNTS and user.status is UserStatus.ACTIVE
+            for user in self._tables.users.values()
+        )
+
+    def stale_guests(self, before: int, *, after_id: str = "", limit: int) -> list[User]:
+        """Return guests without a login, last seen before a time, by id."""
+        tables = self._tables
+        logged_in = {session.user_id for session in tables.sessions.values()}
+        found = (
+            user
+            for user_id, user in sorted(tables.users.items())
+            if user_id > after_id
+            and user.is_guest
+            and user.last_seen_at < before
+            and user_id not in logged_in
+            and (user.name_key is not None or tables.room_ids_of.get(user_id))
+        )
+        return list(islice(found, max(limit, 0)))
+
+    def has_messages(self, user_id: str) -> bool:
+        """Tell whether any message is by this user."""
+        return any(author_id == user_id for _, author_id in self._tables.last_at)
+
     # logins
 
     def session(self, token_hash: str) -> Session | None:
         """Return a login."""
         return self._tables.sessions.get(token_hash)
+
+    def sessions(self, token_hashes: Collection[str]) -> dict[str, Session]:
+        """Return those logins that exist, by hash."""
+        sessions = self._tables.sessions
+        return {one: sessions[one] for one in token_hashes if one in sessions}
 
     def sessions_of(self, user_id: str) -> list[Session]:
         """Return a user's logins, oldest first."""
@@ -164,6 +196,10 @@ class MemorySnapshot:
     def room(self, room_id: str) -> Room | None:
         """Return a room."""
         return self._tables.rooms.get(room_id)
+
+    def room_ids(self, *, after_id: str = "", limit: int) -> list[str]:
+        """Return the ids of all rooms, in their order."""
+        return sorted(one for one in self._tables.rooms if one > after_id)[: max(limit, 0)]
 
     def room_by_key(self, name_key: str) -> Room | None:
         """Return the room of this name."""

@@ -286,6 +286,41 @@ class MemoryTransaction(MemorySnapshot):
         for seq in [seq for seq in kept if seq < below]:
             self._tables.pop(kept, seq)
 
+    def trim_old_events(self, room_id: str, *, before: int, keep: int, limit: int) -> int:
+        """Forget a room's oldest events; messages stay."""
+        kept = self._tables.events.get(room_id, {})
+        oldest = sorted(kept)[: max(limit, 0)]
+        below = max(kept, default=0) - keep + 1
+        for seq in oldest:
+            if self._event(room_id, seq).at < before:
+                below = max(below, seq + 1)
+        gone = [seq for seq in oldest if seq < below]
+        for seq in gone:
+            self._tables.pop(kept, seq)
+        return len(gone)
+
+    def drop_ended(self, before: int, limit: int) -> int:
+        """Remove what ended before a time."""
+        tables = self._tables
+        every: list[dict[str, Any]] = [
+            tables.sessions,
+            tables.invites,
+            tables.link_codes,
+            tables.upload_tokens,
+        ]
+        count = 0
+        for table in every:
+            ended = [
+                key
+                for key, row in table.items()
+                if (row.expires_at is not None and row.expires_at < before)
+                or getattr(row, "uses_left", 1) < 1
+            ][: max(limit, 0)]
+            for key in ended:
+                tables.pop(table, key)
+            count += len(ended)
+        return count
+
     # the rest
 
     def put_ban(self, ban: Ban) -> None:

@@ -58,6 +58,10 @@ class PostgresStore:
         """Call `callback` with each event this store committed."""
         self._intake.on_commit(callback)
 
+    def on_foreign_change(self, callback: Callable[[], None]) -> bool:
+        """Nothing tells what others write (NOTIFY would take a lock at every commit)."""
+        return False
+
     async def open(self) -> None:
         """Connect, check and migrate, then start the writer."""
         if self._intake.is_open:

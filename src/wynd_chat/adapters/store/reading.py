@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from wynd_chat.adapters.store import statements as ask
+from wynd_chat.adapters.store import upkeep
 from wynd_chat.adapters.store.failures import translate
 from wynd_chat.adapters.store.rows import (
     ANSWERS,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
         User,
     )
 
-__all__ = ["SqlSnapshot", "bounded", "padded"]
+__all__ = ["SqlSnapshot", "bounded", "counted", "padded"]
 
 T = TypeVar("T")
 
@@ -100,11 +101,33 @@ class SqlSnapshot:
         """Return the number of accounts."""
         return self._number(ask.ACCOUNT_COUNT)
 
+    def has_admin(self) -> bool:
+        """Tell whether any account that may log in administers the server."""
+        return bool(self._number(upkeep.HAS_ADMIN))
+
+    def stale_guests(self, before: int, *, after_id: str = "", limit: int) -> list[User]:
+        """Return guests without a login, last seen before a time, by id."""
+        where = {"before": bounded(before), "after": after_id, "limit": counted(limit)}
+        return self._values(USERS, upkeep.STALE_GUESTS, **where)
+
+    def has_messages(self, user_id: str) -> bool:
+        """Tell whether any message is by this user."""
+        return bool(self._number(upkeep.HAS_MESSAGES, user_id=user_id))
+
     # logins
 
     def session(self, token_hash: str) -> Session | None:
         """Return a login."""
         return self._value(SESSIONS, ask.SESSION_BY_HASH, token_hash=token_hash)
+
+    def sessions(self, token_hashes: Collection[str]) -> dict[str, Session]:
+        """Return those logins that exist, by hash."""
+        wanted = list(dict.fromkeys(token_hashes))
+        found: list[Session] = []
+        for start in range(0, len(wanted), IDS_MAX):
+            hashes = padded(wanted[start : start + IDS_MAX])
+            found += self._values(SESSIONS, upkeep.SESSIONS_BY_HASH, hashes=hashes)
+        return {session.token_hash: session for session in found}
 
     def sessions_of(self, user_id: str) -> list[Session]:
         """Return a user's logins, oldest first."""
@@ -115,6 +138,10 @@ class SqlSnapshot:
     def room(self, room_id: str) -> Room | None:
         """Return a room."""
         return self._value(ROOMS, ask.ROOM_BY_ID, id=room_id)
+
+    def room_ids(self, *, after_id: str = "", limit: int) -> list[str]:
+        """Return the ids of all rooms, in their order."""
+        return [row[0] for row in self._rows(upkeep.ROOM_IDS, after=after_id, limit=counted(limit))]
 
     def room_by_key(self, name_key: str) -> Room | None:
         """Return the room of this name."""

@@ -58,12 +58,10 @@ class SqliteStore:
         """Call `callback` with each event this store committed."""
         self._intake.on_commit(callback)
 
-    def on_foreign_change(self, callback: Callable[[], None]) -> None:
-        """Call `callback`, on the loop, after another program wrote to the file.
-
-        Within about a second; several writes may be told as one. It says nothing of what changed.
-        """
+    def on_foreign_change(self, callback: Callable[[], None]) -> bool:
+        """Call `callback`, on the loop, after another program wrote to the file."""
         self._changed = callback
+        return True
 
     async def open(self) -> None:
         """Check and migrate the file, then start the threads."""

@@ -14,10 +14,10 @@ from sqlalchemy import bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from wynd_chat.adapters.store import schema
+from wynd_chat.adapters.store import schema, upkeep
 from wynd_chat.adapters.store.failures import Failed, translate
 from wynd_chat.adapters.store.posting import PostBatch
-from wynd_chat.adapters.store.reading import SqlSnapshot, bounded
+from wynd_chat.adapters.store.reading import SqlSnapshot, bounded, counted
 from wynd_chat.adapters.store.rows import (
     ANSWERS,
     BANS,
@@ -220,6 +220,26 @@ class SqlTransaction(SqlSnapshot):
     def trim_events(self, room_id: str, below: int) -> None:
         """Forget events below a seq; messages stay."""
         self._run(TRIM, {"room": room_id, "below": bounded(below)})
+
+    def trim_old_events(self, room_id: str, *, before: int, keep: int, limit: int) -> int:
+        """Forget a room's oldest events; messages stay."""
+        first: int | None = self._run(upkeep.FIRST_EVENT, {"room_id": room_id}).scalar()
+        room = self.room(room_id)
+        if first is None or room is None:
+            return 0
+        end = first + counted(limit)
+        where = {"room_id": room_id, "end": end, "before": bounded(before)}
+        last_old: int | None = self._run(upkeep.LAST_OLD_EVENT, where).scalar()
+        below = room.last_seq - keep + 1
+        if last_old is not None:
+            below = max(below, last_old + 1)
+        below = min(below, end)
+        return self._run(TRIM, {"room": room_id, "below": below}).rowcount
+
+    def drop_ended(self, before: int, limit: int) -> int:
+        """Remove what ended before a time."""
+        where = {"before": bounded(before), "limit": counted(limit)}
+        return sum(self._run(statement, where).rowcount for statement in upkeep.DROP_ENDED)
 
     # the rest
 
