@@ -49,7 +49,7 @@ async def test_events_are_numbered_from_one_without_holes(store: Store) -> None:
         joined(BOB),
         TopicChanged(author(ALICE), 'a "topic"\nof two lines'),
         RoleChanged(author(BOB), RoomRole.OP, author(ALICE)),
-        RoleChanged(author(BOB), RoomRole.OP, author(ALICE), silenced_until=77),
+        RoleChanged(author(BOB), RoomRole.OP, author(ALICE), silenced_until=77, reason="loud"),
         Left(author(BOB), LeaveHow.LEAVE, None, "bye"),
         Left(author(BOB), LeaveHow.BAN, author(ALICE), ""),
     ]

@@ -121,6 +121,8 @@ class RoleChanged:
     role: RoomRole
     by: Author
     silenced_until: int | None = None
+    reason: str = ""
+    """Why somebody was silenced."""
 
 
 def hidden(message: Message) -> Message:

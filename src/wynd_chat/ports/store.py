@@ -270,6 +270,12 @@ class Snapshot(Protocol):
     def stale_uploads(self, before: int) -> list[Upload]:
         """Return pending uploads made before a time."""
 
+    def upload_bytes(self) -> int:
+        """Return the bytes of all uploads that are not gone, equal content counted each time."""
+
+    def seq_of_message(self, message_id: str) -> int | None:
+        """Return the seq of a message in its room."""
+
     def is_content_used(self, sha256: str) -> bool:
         """Tell whether any upload that is not gone has this content."""
 
@@ -335,6 +341,21 @@ class Transaction(Snapshot, Protocol):
 
     def post(self, message: NewMessage) -> Posted:
         """Number and store a message, as `Store.post`, within this transaction."""
+
+    def delete_messages(
+        self, author_id: str, *, since: int, at: int, room_id: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Make tombstones of an author's messages not older than `since`; return (room id, seq).
+
+        Text, mentions and what they are found by go, files are gone; row, seq and cid stay.
+        Those deleted before are not touched and not returned.
+
+        Args:
+            author_id: Whose messages.
+            since: Milliseconds UTC.
+            at: When they were deleted.
+            room_id: Only of this room; None: of all, conversations included.
+        """
 
     def trim_events(self, room_id: str, below: int) -> None:
         """Forget events (not messages) below a seq."""

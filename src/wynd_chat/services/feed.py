@@ -89,6 +89,14 @@ class Feed:
             track = self._track(room_id, stored)
         return track.head
 
+    def forget(self, room_id: str) -> None:
+        """Empty the ring of a room whose past was changed, so that nobody is shown the old one."""
+        track = self._tracks.get(room_id)
+        if track is not None:
+            self._kept -= len(track.ring)
+            track.ring.clear()
+            track.floor = track.head
+
     def known_head(self, room_id: str) -> int | None:
         """Return the head of a room that is listened to."""
         track = self._tracks.get(room_id)

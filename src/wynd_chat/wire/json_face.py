@@ -235,7 +235,8 @@ def _file_object(file: FileInfo) -> dict[str, Any]:
 def _silence(body: RoleChanged) -> dict[str, Any]:
     if body.silenced_until is None:
         return {}
-    return {"silenced_until": time_text(body.silenced_until) if body.silenced_until else None}
+    until = time_text(body.silenced_until) if body.silenced_until else None
+    return {"silenced_until": until} | ({"reason": body.reason} if body.reason else {})
 
 
 # Frames

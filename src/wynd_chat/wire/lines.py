@@ -15,7 +15,7 @@ Decides prefixes, wording and the user's preferences (`/set`). Every word of a u
 | kicked, banned | `Alice was kicked from #dev by Bob (reason)` |
 | topic | `-- Alice set the topic of #dev: hi`, `-- Alice cleared the topic of #dev` |
 | role | `-- Bob is an op of #dev now, by Alice` |
-| silenced | `-- Bob is silenced in #dev for 10m, by Alice`, `-- Bob may write in #dev again, …` |
+| silenced | `-- Bob is silenced in #dev for 10m, by Alice (reason)`, `-- Bob may write again …` |
 """
 
 from __future__ import annotations
@@ -292,7 +292,8 @@ def _happened(event: Event, room: Room, prefs: TextPrefs) -> str:
         if topic:
             return f"-- {name} set the topic of {where}: {topic}"
         return f"-- {name} cleared the topic of {where}"
-    return f"-- {_changed(event, body, where, prefs)}, by {_colored(body.by, prefs)}"
+    changed = f"{_changed(event, body, where, prefs)}, by {_colored(body.by, prefs)}"
+    return f"-- {changed}{reason_text(body.reason)}"
 
 
 def _changed(event: Event, body: RoleChanged, where: str, prefs: TextPrefs) -> str:

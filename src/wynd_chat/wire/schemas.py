@@ -184,7 +184,10 @@ _SENT: dict[str, Json] = {
     "left": _event("left", user=_AUTHOR, how=_one_of(LeaveHow), by=_maybe(_AUTHOR), reason=_TEXT),
     "role": _event(
         "role",
-        {"silenced_until": _maybe(_TIME) | {"description": "A timeout; null ends one."}},
+        {
+            "silenced_until": _maybe(_TIME) | {"description": "A timeout; null ends one."},
+            "reason": _TEXT | {"description": "Of a timeout, where one was given."},
+        },
         user=_AUTHOR,
         role=_one_of(RoomRole),
         by=_AUTHOR,

@@ -356,6 +356,17 @@ EVENT_OBJECTS: list[tuple[EventBody, dict[str, Any]]] = [
         },
     ),
     (
+        RoleChanged(BOB, RoomRole.MEMBER, ALICE, AT, "too loud"),
+        {
+            "type": "role",
+            "user": BOB_OBJECT,
+            "role": "member",
+            "by": ALICE_OBJECT,
+            "silenced_until": AT_TEXT,
+            "reason": "too loud",
+        },
+    ),
+    (
         RoleChanged(BOB, RoomRole.MEMBER, ALICE, 0),
         {
             "type": "role",

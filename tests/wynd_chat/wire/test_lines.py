@@ -169,6 +169,10 @@ def test_only_messages_are_said() -> None:
             "-- Bob is silenced in #dev for 10m, by Alice",
         ),
         (
+            RoleChanged(BOB, RoomRole.MEMBER, ALICE, AT + 600_000, "too\nloud"),
+            "-- Bob is silenced in #dev for 10m, by Alice (too loud)",
+        ),
+        (
             RoleChanged(BOB, RoomRole.MEMBER, ALICE, 0),
             "-- Bob may write in #dev again, by Alice",
         ),

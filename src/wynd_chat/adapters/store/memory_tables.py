@@ -358,6 +358,19 @@ class MemorySnapshot:
             if row.state is UploadState.PENDING and row.created_at < before
         )
 
+    def upload_bytes(self) -> int:
+        """Return the bytes of all uploads that are not gone."""
+        rows = self._tables.uploads.values()
+        return sum(row.size for row in rows if row.state is not UploadState.GONE)
+
+    def seq_of_message(self, message_id: str) -> int | None:
+        """Return the seq of a message in its room."""
+        for kept in self._tables.messages.values():
+            for seq, event in kept.items():
+                if isinstance(event.body, Message) and event.body.id == message_id:
+                    return seq
+        return None
+
     def is_content_used(self, sha256: str) -> bool:
         """Tell whether any upload that is not gone has this content."""
         return any(

@@ -280,6 +280,28 @@ class MemoryTransaction(MemorySnapshot):
         self._tables.put(self._tables.rooms, room_id, replace(room, last_seq=seq))
         return seq
 
+    def delete_messages(
+        self, author_id: str, *, since: int, at: int, room_id: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Make tombstones of an author's messages."""
+        tables = self._tables
+        deleted = []
+        for where, kept in tables.messages.items():
+            if room_id is not None and where != room_id:
+                continue
+            for seq, event in list(kept.items()):
+                body = event.body
+                assert isinstance(body, Message)
+                if body.author.id != author_id or body.is_deleted or event.at < since:
+                    continue
+                body = replace(body, text="", mentions=(), is_deleted=True)
+                tables.put(kept, seq, replace(event, body=body))
+                for upload_id in tables.upload_ids_of.get(body.id, ()):
+                    gone = replace(tables.uploads[upload_id], state=UploadState.GONE)
+                    tables.put(tables.uploads, upload_id, gone)
+                deleted.append((where, seq))
+        return sorted(deleted)
+
     def trim_events(self, room_id: str, below: int) -> None:
         """Forget events below a seq; messages stay."""
         kept = self._tables.events.get(room_id, {})

@@ -297,6 +297,15 @@ class SqlSnapshot:
         """Return pending uploads made before a time, oldest first."""
         return self._values(UPLOADS, ask.STALE_UPLOADS, before=bounded(before))
 
+    def upload_bytes(self) -> int:
+        """Return the bytes of all uploads that are not gone."""
+        return self._number(ask.UPLOAD_BYTES)
+
+    def seq_of_message(self, message_id: str) -> int | None:
+        """Return the seq of a message in its room."""
+        rows = self._rows(ask.MESSAGE_SEQ, id=message_id)
+        return rows[0][0] if rows else None
+
     def is_content_used(self, sha256: str) -> bool:
         """Tell whether any upload that is not gone has this content."""
         return bool(self._number(ask.CONTENT_USED, sha256=sha256))

@@ -267,7 +267,7 @@ def body_row(body: EventBody) -> dict[str, Any]:
                 "by": None if by_or_none is None else author_json(by_or_none),
                 "reason": reason,
             }
-        case RoleChanged(user, role, by, silenced_until):
+        case RoleChanged(user, role, by, silenced_until, reason):
             kind, actor = "role", by
             content = {
                 "user": author_json(user),
@@ -275,6 +275,8 @@ def body_row(body: EventBody) -> dict[str, Any]:
                 "by": author_json(by),
                 "silenced_until": silenced_until,
             }
+            if reason:
+                content["reason"] = reason
         case _:
             raise ValueError("messages are posted, not appended")
     text = json.dumps(content, ensure_ascii=False)
@@ -304,6 +306,7 @@ def event_from(room_id: str, seq: int, kind: str, body: str, at: int) -> Event:
             RoomRole(content["role"]),
             author_from(content["by"]),
             content["silenced_until"],
+            content.get("reason", ""),
         )
     else:
         raise ValueError(f"an event of kind {kind!r} is not known")

@@ -63,6 +63,7 @@ __all__ = [
     "MESSAGES_BY_CID",
     "MESSAGE_BY_SEQ",
     "MESSAGE_COUNT",
+    "MESSAGE_SEQ",
     "META",
     "NEWEST_MESSAGES",
     "OLDEST_MESSAGES",
@@ -77,6 +78,7 @@ __all__ = [
     "STALE_UPLOADS",
     "UNREAD",
     "UPLOADS_OF",
+    "UPLOAD_BYTES",
     "UPLOAD_BY_ID",
     "UPLOAD_TOKEN",
     "USERS_BY_ID",
@@ -303,4 +305,6 @@ STALE_UPLOADS = (
     .order_by(UPLOAD.created_at, UPLOAD.id)
 )
 CONTENT_USED = select(exists().where(UPLOAD.sha256 == bindparam("sha256"), UPLOAD.state != "gone"))
+MESSAGE_SEQ = select(MESSAGE.seq).where(MESSAGE.id == bindparam("id"))
+UPLOAD_BYTES = select(func.coalesce(func.sum(UPLOAD.size), 0)).where(UPLOAD.state != "gone")
 META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))

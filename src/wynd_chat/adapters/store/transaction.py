@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, literal_column, select, update
+from sqlalchemy import and_, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -35,6 +35,7 @@ from wynd_chat.adapters.store.rows import (
 )
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Event
+from wynd_chat.domain.models import UploadState
 from wynd_chat.ports.store import DELETED_USER, Posted, StoreFailure
 
 if TYPE_CHECKING:
@@ -97,6 +98,24 @@ SCRUB = (
     update(schema.events)
     .where(EVENT.room_id == bindparam("room"), EVENT.seq == bindparam("number"))
     .values(body=bindparam("scrubbed"))
+)
+_BURIED = and_(
+    MESSAGE.author_id == bindparam("author"),
+    MESSAGE.deleted_at.is_(None),
+    MESSAGE.at >= bindparam("since"),
+)
+_HERE = MESSAGE.room_id == bindparam("room")
+_BURYING = update(schema.messages).values(
+    text="", search_text="", mentions=None, deleted_at=bindparam("deleted")
+)
+BURY = _BURYING.where(_BURIED).returning(MESSAGE.room_id, MESSAGE.seq)
+BURY_OF_ROOM = _BURYING.where(_BURIED, _HERE).returning(MESSAGE.room_id, MESSAGE.seq)
+_RELEASING = update(UPLOADS.table).values(state=UploadState.GONE.value)
+RELEASE_FILES = _RELEASING.where(
+    UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_BURIED))
+)
+RELEASE_FILES_OF_ROOM = _RELEASING.where(
+    UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_BURIED, _HERE))
 )
 FORGET_ANSWERS = delete(schema.idempotency).where(schema.idempotency.c.at < bindparam("before"))
 
@@ -216,6 +235,19 @@ class SqlTransaction(SqlSnapshot):
             if isinstance(outcome, Posted) and not outcome.is_duplicate
         ]
         return outcomes
+
+    def delete_messages(
+        self, author_id: str, *, since: int, at: int, room_id: str | None = None
+    ) -> list[tuple[str, int]]:
+        """Make tombstones of an author's messages."""
+        chosen: dict[str, Any] = {"author": author_id, "since": bounded(since)}
+        release, delete_them = RELEASE_FILES, BURY
+        if room_id is not None:
+            chosen["room"] = room_id
+            release, delete_them = RELEASE_FILES_OF_ROOM, BURY_OF_ROOM
+        self._run(release, chosen)
+        rows = self.rows(delete_them, {**chosen, "deleted": bounded(at)})
+        return sorted((row[0], row[1]) for row in rows)
 
     def trim_events(self, room_id: str, below: int) -> None:
         """Forget events below a seq; messages stay."""
