@@ -72,23 +72,29 @@ class Chat:
 
     name: str
     make: Callable[[], Store]
-    is_kept: bool = True
-    """Whether a second store sees what the first one stored."""
+    address: str = ""
+    """Where another program finds it; "" if it does not."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a second store sees what the first one stored."""
+        return self.address != ""
 
 
 def memory_chat() -> Chat:
     """Return a chat in memory."""
-    return Chat("memory", MemoryStore, is_kept=False)
+    return Chat("memory", MemoryStore)
 
 
 def sqlite_chat(folder: Path) -> Chat:
     """Return a chat in a file of a folder."""
-    return Chat("sqlite", lambda: SqliteStore(folder / "chat.db"))
+    path = folder / "chat.db"
+    return Chat("sqlite", lambda: SqliteStore(path), str(path))
 
 
 def postgres_chat(url: str) -> Chat:
     """Return a chat in a database of a server."""
-    return Chat("postgres", lambda: PostgresStore(url))
+    return Chat("postgres", lambda: PostgresStore(url), url)
 
 
 @asynccontextmanager

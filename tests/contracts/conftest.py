@@ -67,7 +67,7 @@ def database(postgres: PostgresProcess) -> str:
 
 @pytest.fixture(params=["memory", "sqlite", POSTGRES])
 def chat(request: pytest.FixtureRequest, tmp_path: Path) -> Chat:
-    """Give each kind of store, one after the other."""
+    """Give each kind of store, one after the other; or the one that a test names."""
     if request.param == "memory":
         return memory_chat()
     if request.param == "sqlite":

@@ -7,8 +7,6 @@ owns the connection does.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -17,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from wynd_chat.adapters.store.failures import Failed, translate
 from wynd_chat.adapters.store.transaction import SqlTransaction
-from wynd_chat.ports.store import StoreFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    import asyncio
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -32,13 +30,10 @@ __all__ = [
     "GROUP_MAX",
     "GroupLost",
     "Operation",
-    "is_writable",
     "run_group",
 ]
 
 GROUP_MAX = 512  # operations in one transaction; at 40 us each it takes 20 ms
-PROBE_S = 2.0  # readiness must follow a fault within 5 s
-PROBE_CHARACTERS = 16_384  # more than a page, so that it needs new space as a message does
 
 
 class GroupLost(Exception):
@@ -148,34 +143,3 @@ class Savepoint:
             self._nested.rollback()
         except DBAPIError as error:
             raise GroupLost(translate(error)) from error
-
-
-class Undone(Exception):
-    """Raised by a work that wants to be undone."""
-
-
-async def is_writable(write: Callable[[Callable[[Transaction], None]], Awaitable[None]]) -> bool:
-    """Try whether there is room for more and whether a commit succeeds, and leave no trace.
-
-    Args:
-        write: The store's.
-    """
-    try:
-        async with asyncio.timeout(PROBE_S):
-            with contextlib.suppress(Undone):
-                await write(grow)
-            await write(touch)
-    except (StoreFailure, TimeoutError):
-        return False
-    return True
-
-
-def grow(transaction: Transaction) -> None:
-    """Take new space, then want it undone."""
-    transaction.put_meta("probe", "-" * PROBE_CHARACTERS)
-    raise Undone
-
-
-def touch(transaction: Transaction) -> None:
-    """Write a row as it is, so that there is something to commit."""
-    transaction.put_meta("epoch", transaction.meta("epoch") or "")

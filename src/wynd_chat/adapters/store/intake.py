@@ -34,6 +34,7 @@ class Intake:
         waiting: Operations that were accepted and not resolved yet.
         posts: Messages that were committed, repeats included.
         groups: Groups that were committed or lost.
+        in_doubt: The last thing that is known of the database is a failure.
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,7 @@ class Intake:
         self.waiting = 0
         self.posts = 0
         self.groups = 0
+        self.in_doubt = False
         self._tell: Callable[[Room, Event], None] | None = None
 
     def on_commit(self, callback: Callable[[Room, Event], None]) -> None:
@@ -67,8 +69,13 @@ class Intake:
         """
         self.groups += 1
         self.waiting -= len(operations)
+        posts = sum(isinstance(operation.result, Posted) for operation in operations)
+        self.posts += posts
+        if any(isinstance(operation.error, StoreFailure) for operation in operations):
+            self.in_doubt = True
+        elif posts:
+            self.in_doubt = False
         for operation in operations:
-            self.posts += isinstance(operation.result, Posted)
             for room, event in operation.happened:
                 self._tell_of(room, event)
             future = operation.future

@@ -11,10 +11,10 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wynd_chat.adapters.store.groups import is_writable
 from wynd_chat.adapters.store.intake import WAITING_MAX, Intake
 from wynd_chat.adapters.store.postgres_server import LOST, PostgresServer, understand
 from wynd_chat.adapters.store.postgres_writer import PostgresWriter
+from wynd_chat.adapters.store.probe import is_writable
 from wynd_chat.adapters.store.reading import SqlSnapshot
 from wynd_chat.ports.store import StoreFailure
 
@@ -111,8 +111,10 @@ class PostgresStore:
         return await asyncio.shield(task)
 
     async def is_writable(self) -> bool:
-        """Take space and give it back, and commit a row as it is."""
-        return await is_writable(self.write)
+        """Commit a row as it is; after a failure, also more than a message needs."""
+        writable = await is_writable(self.write, in_doubt=self._intake.in_doubt)
+        self._intake.in_doubt = not writable
+        return writable
 
     def statistics(self) -> Mapping[str, float]:
         """Return counters since the start, of what was written."""

@@ -11,8 +11,8 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wynd_chat.adapters.store.groups import is_writable
 from wynd_chat.adapters.store.intake import Intake
+from wynd_chat.adapters.store.probe import is_writable
 from wynd_chat.adapters.store.sqlite_file import SqliteFile
 from wynd_chat.adapters.store.sqlite_readers import SqliteReaders
 from wynd_chat.adapters.store.sqlite_writer import SqliteWriter
@@ -105,8 +105,10 @@ class SqliteStore:
         return await self._readers.read(work)
 
     async def is_writable(self) -> bool:
-        """Take space and give it back, and commit a row as it is."""
-        return await is_writable(self.write)
+        """Commit a row as it is; after a failure, also more than a message needs."""
+        writable = await is_writable(self.write, in_doubt=self._intake.in_doubt)
+        self._intake.in_doubt = not writable
+        return writable
 
     def statistics(self) -> Mapping[str, float]:
         """Return counters since the start, of what was written."""
