@@ -4,7 +4,7 @@
  * of the gate for who is in the chat already.
  */
 
-import { PASSWORD_HINT, PASSWORD_MIN, Register, SignIn } from "./accounts.js";
+import { PASSWORD_HINT, Register, SignIn } from "./accounts.js";
 import { copyText } from "./dom.js";
 import { shortDate } from "./format.js";
 import { Dialog, Field, Form, Icon } from "./ui.js";
@@ -39,7 +39,7 @@ export function CodeDialog({ page, kind, code, onClose }) {
       const room = await api.useInvite(typed);
       await chat.sync();
       onClose();
-      page.go(room || "lobby");
+      page.go(room || page.store.lobby);
     }
   };
   const titles = { link: "Sign in another device", claim: "Claim this server", join: "Accept an invitation" };
@@ -105,7 +105,7 @@ export function AccountDialog({ page, onClose }) {
               onClose();
             }}>
               <${Field} label="Password now" name="old" type="password" isRequired autocomplete="current-password" />
-              <${Field} label="New password" name="new" type="password" isRequired minLength=${PASSWORD_MIN} autocomplete="new-password" hint=${PASSWORD_HINT} />
+              <${Field} label="New password" name="new" type="password" isRequired autocomplete="new-password" hint=${PASSWORD_HINT} />
             </${Form}>
           </section>
           <${Logins} page=${page} kind="sessions" title="Where you are signed in" end="End" />

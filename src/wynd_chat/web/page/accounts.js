@@ -10,8 +10,7 @@ import { ChatError } from "./wire.js";
 
 /** @typedef {import("./app.js").Page} Page */
 
-export const PASSWORD_HINT = "At least 15 characters. A few words are easy to remember and hard to guess.";
-export const PASSWORD_MIN = 15;
+export const PASSWORD_HINT = "A few words are easy to remember and hard to guess.";
 
 /** What stands before the chat. @param {{page: Page}} props */
 export function Gate({ page }) {
@@ -104,7 +103,7 @@ export function Register({ page, onDone }) {
     <p class="gate-words">${me?.kind === "guest" ? html`Keep the name <bdi>${me.name}</bdi> and your messages with a password.` : "Create an account, to keep your name."}</p>
     <${Form} submit="Create account" onSubmit=${make}>
       ${me?.kind !== "guest" && html`<${Field} label="Name" name="username" isRequired hasFocus maxLength=${33} autocomplete="username" value=${preferences.lasting.get("last-name") ?? ""} />`}
-      <${Field} label="Password" name="password" type="password" isRequired minLength=${PASSWORD_MIN} autocomplete="new-password" hint=${PASSWORD_HINT} hasFocus=${me?.kind === "guest"} />
+      <${Field} label="Password" name="password" type="password" isRequired autocomplete="new-password" hint=${PASSWORD_HINT} hasFocus=${me?.kind === "guest"} />
       ${me?.kind !== "guest" && html`<${Field} label="Invitation code" name="invite" value=${invite} hint="Only where the server asks for one." />`}
     </${Form}>
     ${onDone === undefined &&

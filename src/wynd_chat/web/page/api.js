@@ -20,6 +20,7 @@ import {
 } from "./wire.js";
 
 const ANSWER_MS = 20_000;
+const PAGES_MAX = 50; // of one list
 
 export class Api {
   #base;
@@ -49,23 +50,42 @@ export class Api {
     return decodeRoom(await this.call("GET", `rooms/${encodeURIComponent(room)}`));
   }
 
-  /** Public rooms, at most 200. */
-  async publicRooms() {
-    return list(object(await this.call("GET", "rooms?limit=200")).rooms).map(decodeRoom);
+  /** Public rooms and my own. */
+  async rooms() {
+    /** @type {import("./wire.js").RoomInfo[]} */
+    const rooms = [];
+    await this.#pages("rooms", (page) => rooms.push(...list(page.rooms).map(decodeRoom)));
+    return rooms;
+  }
+
+  /** @param {string} name @param {string} topic @param {boolean} isPrivate */
+  async makeRoom(name, topic, isPrivate) {
+    return decodeRoom(await this.call("POST", "rooms", { name, topic, private: isPrivate }));
+  }
+
+  /** @param {string} room @returns {Promise<string>} a link that lets others in */
+  async inviteLink(room) {
+    return text(object(await this.call("POST", `rooms/${encodeURIComponent(room)}/invites`)).link);
   }
 
   /** @param {string} room */
   async members(room) {
+    /** @type {import("./wire.js").Member[]} */
     const members = [];
-    let cursor = "";
-    for (let pages = 0; pages < 20; pages += 1) {
-      const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-      const page = decodeMembers(await this.call("GET", `rooms/${encodeURIComponent(room)}/members${query}`));
-      members.push(...page.members);
-      if (page.next === null) break;
-      cursor = page.next;
-    }
+    await this.#pages(`rooms/${encodeURIComponent(room)}/members`, (page) => members.push(...decodeMembers(page)));
     return members;
+  }
+
+  /** Read a list page by page. @param {string} path @param {(page: Record<string, unknown>) => void} take */
+  async #pages(path, take) {
+    let cursor = "";
+    for (let count = 0; count < PAGES_MAX; count += 1) {
+      const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+      const page = object(await this.call("GET", path + query));
+      take(page);
+      cursor = text(page.next_cursor);
+      if (cursor === "") return;
+    }
   }
 
   async commands() {

@@ -31,7 +31,7 @@ import { html, signal, useEffect, useState } from "./vendor/preact.js";
  * @property {URL} base
  */
 
-const IDLE_MS = 4000; // after the start, so that dialogs are there without a connection too
+const IDLE_MS = 1500; // after the start, so that dialogs are there without a connection too
 
 export class Page {
   /** @param {Parts} parts */
@@ -74,7 +74,7 @@ export class Page {
       return;
     }
     if (first === "") {
-      this.chat.openRoom(this.store.open.value);
+      this.chat.openRoom(this.store.open.value || this.store.lobby);
       return;
     }
     const seq = Number(second);
@@ -317,7 +317,15 @@ function LazyDialog({ page }) {
   const isWanted = page.store.dialog.value !== null;
   useEffect(() => {
     if (view !== null) return;
-    const load = () => void import("./dialogs.js").then(({ OpenDialog }) => setView({ Open: OpenDialog }));
+    const load = () =>
+      void import("./dialogs.js").then(
+        ({ OpenDialog }) => setView({ Open: OpenDialog }),
+        () => {
+          if (page.store.dialog.peek() === null) return; // tried again when one is opened
+          page.store.dialog.value = null;
+          page.store.toast("This needs a connection.", true);
+        },
+      );
     if (isWanted) load();
     const timer = setTimeout(load, IDLE_MS);
     return () => clearTimeout(timer);

@@ -9,7 +9,7 @@
  */
 
 import { batch } from "./vendor/preact.js";
-import { LOBBY, RoomState } from "./store.js";
+import { RoomState } from "./store.js";
 import { ChatError, decodeCommands, decodeResult, decodeSent, decodeSync, decodeUser, request, text as textOf } from "./wire.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -68,6 +68,8 @@ export class Chat {
     batch(() => {
       store.server.value = hello.server;
       store.guests.value = hello.guests;
+      store.lobby = hello.lobby;
+      if (store.open.value === "") store.open.value = hello.lobby;
       store.limits.value = hello.limits;
     });
     if (this.#epoch !== "" && this.#epoch !== hello.epoch) this.#forgetHistory();
@@ -119,7 +121,7 @@ export class Chat {
   /** Turn the guest that I am into an account; rejects with a ChatError. @param {string} password */
   async registerGuest(password) {
     const me = this.#store.me.value;
-    await this.#connection.request(request.command(LOBBY, `/register ${password}`));
+    await this.#connection.request(request.command(this.#store.lobby, `/register ${password}`));
     if (me !== null) await this.#api.signIn(me.name, password);
   }
 
@@ -345,7 +347,7 @@ export class Chat {
 
   /** @param {string} name */
   #leaveLost(name) {
-    if (this.#store.open.value === name) this.openRoom(LOBBY);
+    if (this.#store.open.value === name) this.openRoom(this.#store.lobby);
   }
 
   /** @param {import("./wire.js").Ephemeral} ephemeral */
@@ -382,6 +384,9 @@ export class Chat {
     const member = members.get(user.id);
     if (member !== undefined) {
       if (member.user.name !== user.name) room.members.value = new Map([...members, [user.id, { ...member, user: { ...member.user, name: user.name } }]]);
+    } else if (room.name === this.#store.lobby && state !== "offline") {
+      const newcomer = { user, role: /** @type {const} */ ("member"), silencedUntil: null, state, text };
+      room.members.value = new Map([...members, [user.id, newcomer]]);
     } else if (state !== "offline") {
       // Somebody new, perhaps in this room: a guest's joining is no event.
       this.#clock.cancel(this.#membersTimer);
@@ -444,7 +449,7 @@ export class Chat {
       this.#wantedRoom = name;
       if (store.rooms.value.size === 0) return;
     }
-    const next = room ?? store.find(LOBBY);
+    const next = room ?? store.find(store.lobby);
     if (next === undefined) return;
     const before = store.room.value;
     if (before !== null && before !== next) this.#leaveRoom(before);

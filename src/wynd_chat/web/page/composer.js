@@ -164,10 +164,11 @@ export function Composer({ page, room }) {
     return true;
   };
 
-  /** Whether Enter means the whole text: the command is typed out already. */
+  /** Whether what is typed is a choice already, so that Enter sends it. */
   const isWhole = () => {
-    const query = token.value?.kind === "/" ? token.value.query : null;
-    return query !== null && store.commands.value.some(({ name, aliases }) => name === query || aliases.includes(query));
+    const { kind, query } = token.value ?? { kind: "", query: "" };
+    if (kind === "/") return store.commands.value.some(({ name, aliases }) => name === query || aliases.includes(query));
+    return kind !== ":" && choices.value.some(({ label }) => label.toLowerCase() === query);
   };
 
   /** @param {ClipboardEvent} event */

@@ -6,7 +6,7 @@
 
 import { Composer } from "./composer.js";
 import { copyText, element, icon } from "./dom.js";
-import { duration } from "./format.js";
+import { duration, plainTime } from "./format.js";
 import { MessageLog } from "./log.js";
 import { plainText } from "./markup.js";
 import { Empty, Icon, IconButton } from "./ui.js";
@@ -193,7 +193,10 @@ function LogView({ page, room }) {
         const target = page.takeTarget(room);
         if (target > 0) log.current?.show(sourceOf(page, room), { target });
         else log.current?.changed();
-      } else isShown = false;
+      } else {
+        isShown = false;
+        log.current?.clear();
+      }
     });
   }, [room]);
 
@@ -203,7 +206,7 @@ function LogView({ page, room }) {
 
   const state = room.state.value;
   return html`<div class="log" data-region="log">
-    <div class="scroller" ref=${scroller} hidden=${state !== "ready"}>
+    <div class="scroller" ref=${scroller}>
       <div class="sentinel" aria-hidden="true"></div>
       <ol class="messages" ref=${list} role="log" aria-live="off" aria-label=${`Messages in ${room.title}`} onClick=${page.clicked} onCopy=${copied}></ol>
       <div class="sentinel" aria-hidden="true"></div>
@@ -263,7 +266,7 @@ function drawStart(page, room) {
   const title = element("h2", {}, isDirect ? element("bdi", {}, room.title) : `Welcome to #${room.name}`);
   const words = isDirect
     ? "This is the beginning of your conversation. Only you two can read it."
-    : room.name === "lobby"
+    : room.name === page.store.lobby
       ? "Everybody is here. This is the beginning of what was said."
       : "This is the beginning of this room.";
   const box = element("div", { class: "start-box" }, element("span", { class: "start-icon" }, icon(isDirect ? "at" : "hash")), title, element("p", {}, words));
@@ -321,7 +324,7 @@ function copied(event) {
   const rows = [...list.querySelectorAll("li.message")].filter((row) => selection.containsNode(row, true));
   if (rows.length < 2) return; // a part of one message is copied as it stands
   const lines = rows.map((row) => {
-    const time = row.querySelector("time")?.textContent ?? "";
+    const time = plainTime(Date.parse(row.querySelector("time")?.dateTime ?? ""));
     const author = authorOf(row);
     const text = /** @type {HTMLElement | null} */ (row.querySelector(".text"))?.innerText.trim() ?? "";
     const files = [...row.querySelectorAll("img[alt], .file-name")].map((file) => file.getAttribute("alt") ?? file.textContent ?? "");

@@ -3,7 +3,7 @@
  * How times, days, sizes and lists of names read. The browser's language decides their form.
  */
 
-const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const farDayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -13,6 +13,12 @@ const DAY_MS = 86_400_000;
 /** @param {number} at milliseconds UTC @returns {string} "12:01" */
 export function clockTime(at) {
   return clockFormat.format(at);
+}
+
+/** @param {number} at @returns {string} "09:01", in any language; for what is copied */
+export function plainTime(at) {
+  const date = new Date(at);
+  return [date.getHours(), date.getMinutes()].map((part) => String(part).padStart(2, "0")).join(":");
 }
 
 /** @param {number} at @returns {string} date and time in full */

@@ -41,7 +41,7 @@ export function layout({ events, pending, notes, line, me, isStart, isEnd }) {
   const firstSeq = events[0]?.seq ?? 0;
   const waitingNotes = notes.filter(({ afterSeq }) => isStart || afterSeq >= firstSeq);
   let isLineShown = false;
-  if (isStart) rows.push({ key: "start", look: "", is: "start" });
+  if (isStart) rows.push({ key: "start", look: String(events.some(({ type }) => type === "message")), is: "start" });
 
   /** @param {number} below */
   const placeNotes = (below) => {
@@ -55,7 +55,7 @@ export function layout({ events, pending, notes, line, me, isStart, isEnd }) {
   };
 
   for (const event of events) {
-    if (event.type === "other" || (event.type === "message" && isHidden(event))) continue;
+    if (event.type === "other" || (event.type === "message" && event.isHidden)) continue;
     placeNotes(event.seq);
     if (group.isNewDay(event.at)) rows.push({ key: `d:${dayKey(event.at)}`, look: "", is: "day", at: event.at });
     if (!isLineShown && event.seq > line && event.type === "message" && event.author.id !== me) {
@@ -124,11 +124,6 @@ class Grouping {
   end() {
     this.#author = "";
   }
-}
-
-/** @param {Message} message @returns {boolean} whether it is of somebody I ignore: its text was kept from me */
-function isHidden({ text, files, isDeleted }) {
-  return text === "" && files.length === 0 && !isDeleted;
 }
 
 /** @param {RoomEvent} event @returns {event is Coming} whether it may be part of a run */

@@ -138,12 +138,34 @@ export class MessageLog {
     this.#windowAtEnd();
     if (place !== null || target > 0) this.#windowAround(target || /** @type {Place} */ (place).seq);
     this.#draw();
-    if (target > 0) this.#centre(target);
-    else if (place !== null) this.#return(place);
-    else this.#toLineOrEnd();
+    const settle = () => {
+      if (target > 0) this.#centre(target);
+      else if (place !== null) this.#return(place);
+    };
+    settle();
+    if (this.#isFollowing) this.#toLineOrEnd();
     this.#observe();
     this.#measure();
-    void this.#serially(() => this.#fill());
+    const top = this.#scroller.scrollTop;
+    void this.#serially(async () => {
+      if (place === null && target === 0) return this.#fill();
+      // What was loaded may have been too little to scroll there; unless the reader went on, go again.
+      const hasStayed = this.#scroller.scrollTop === top;
+      await this.#growDown();
+      await this.#fill();
+      if (hasStayed) settle();
+      this.#measure();
+    });
+  }
+
+  /** Show nothing. */
+  clear() {
+    this.#generation += 1;
+    this.#source = null;
+    this.#rows.clear();
+    this.#list.replaceChildren();
+    this.#current = null;
+    this.#events.pill(0, false);
   }
 
   /** Something changed: draw within the next frame. */

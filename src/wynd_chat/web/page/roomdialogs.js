@@ -7,7 +7,7 @@
 import { copyText } from "./dom.js";
 import { Dialog, Empty, Field, Form, Icon } from "./ui.js";
 import { html, useEffect, useSignal } from "./vendor/preact.js";
-import { ChatError, text as textOf } from "./wire.js";
+import { ChatError } from "./wire.js";
 
 /** @typedef {import("./app.js").Page} Page */
 /** @typedef {import("./store.js").RoomState} RoomState */
@@ -20,7 +20,7 @@ export function BrowseDialog({ page, onClose }) {
   const filter = useSignal("");
   const isMaking = useSignal(false);
   useEffect(() => {
-    api.publicRooms().then(
+    api.rooms().then(
       (found) => (rooms.value = found),
       (/** @type {Error} */ error) => (problem.value = error.message),
     );
@@ -36,12 +36,10 @@ export function BrowseDialog({ page, onClose }) {
   /** @param {Map<string, string>} values */
   const make = async (values) => {
     const name = (values.get("name") ?? "").trim().replace(/^#/u, "");
-    await join(name, values.get("key") ?? "");
-    const room = store.find(name.toLowerCase());
-    if (room === undefined) return;
-    if (values.get("private") === "on") await chat.ask(room, "/private on");
-    const topic = (values.get("topic") ?? "").trim();
-    if (topic !== "") await chat.ask(room, `/topic ${topic}`);
+    const made = await api.makeRoom(name, (values.get("topic") ?? "").trim(), values.get("private") === "on");
+    await chat.sync();
+    onClose();
+    page.go(made.room);
   };
   if (isMaking.value) {
     return html`<${Dialog} title="Create a room" onClose=${onClose}>
@@ -67,7 +65,7 @@ export function BrowseDialog({ page, onClose }) {
         (info) => html`<li key=${info.room}>
           <span class="browse-text">
             <span class="browse-name">#${info.room}${info.hasKey && html` <${Icon} name="lock" />`}</span>
-            <span class="browse-topic">${[info.online === null ? "" : `${info.online} here`, info.topic].filter((part) => part !== "").join(" · ")}</span>
+            <span class="browse-topic">${[`${info.here} here`, info.topic].filter((part) => part !== "").join(" · ")}</span>
           </span>
           ${store.rooms.value.has(info.room)
             ? html`<button type="button" class="button" onClick=${() => (onClose(), page.go(info.room))}>Open</button>`
@@ -106,20 +104,22 @@ function JoinButton({ info, onJoin }) {
 
 /** Topic, invitations, moderation of a room, leaving. @param {{page: Page, room: RoomState, onClose: () => void}} props */
 export function RoomDialog({ page, room, onClose }) {
-  const { store, chat } = page;
+  const { store, chat, api } = page;
   const me = store.me.value;
   const isOp = me?.isAdmin === true || room.role.value === "op" || room.role.value === "owner";
-  const isLobby = room.name === "lobby";
+  const isLobby = room.name === page.store.lobby;
+  const info = useSignal(/** @type {import("./wire.js").RoomInfo | null} */ (null));
+  const read = () => api.room(room.name).then((found) => (info.value = found), () => undefined); // without it, nothing is shown as chosen
+  useEffect(() => void read(), []);
   const link = useSignal("");
   const invite = async () => {
-    const { result, lines } = await chat.ask(room, "/invite");
-    const found = textOf(result["url"]) || textOf(result["link"]) || (/https?:\/\/\S+/u.exec(lines.join(" "))?.[0] ?? "");
-    link.value = found;
-    if (found !== "" && (await copyText(found))) store.toast("The link is on the clipboard.");
+    link.value = await api.inviteLink(room.name);
+    if (await copyText(link.value)) store.toast("The link is on the clipboard.");
   };
   /** @param {string} line */
   const tell = async (line) => {
     await chat.ask(room, line);
+    await read();
     store.toast("Changed.");
   };
   return html`<${Dialog} title=${room.title} onClose=${onClose}>
@@ -144,14 +144,14 @@ export function RoomDialog({ page, room, onClose }) {
     ${isOp &&
     html`<section class="dialog-section">
       <h3>For ops</h3>
-      <${Setting} label="Only invited people may join" on="/private on" off="/private off" isOn=${room.kind.value === "private"} onTell=${tell} isDisabled=${isLobby} />
-      <${Setting} label="Only ops may write" on="/lock on" off="/lock off" isOn=${null} onTell=${tell} />
+      <${Setting} label="Only invited people may join" on="/private on" off="/private off" isOn=${info.value === null ? null : info.value.kind === "private"} onTell=${tell} isDisabled=${isLobby} />
+      <${Setting} label="Only ops may write" on="/lock on" off="/lock off" isOn=${info.value?.isLocked ?? null} onTell=${tell} />
       <${Form} submit="Set" class="is-inline" onSubmit=${(/** @type {Map<string, string>} */ values) => tell(`/slow ${(values.get("slow") ?? "").trim() || "off"}`)}>
-        <${Field} label="Slow mode: one message per" name="slow" hint="30s, 5m, or off" />
+        <${Field} key=${info.value?.slowS} label="Slow mode: one message per" name="slow" value=${info.value === null ? "" : info.value.slowS === 0 ? "off" : `${info.value.slowS}s`} hint="30s, 5m, or off" />
       </${Form}>
       ${!isLobby &&
       html`<${Form} submit="Set" class="is-inline" onSubmit=${(/** @type {Map<string, string>} */ values) => tell(`/key ${(values.get("key") ?? "").trim() || "-"}`)}>
-        <${Field} label="Password to join" name="key" type="password" autocomplete="new-password" hint="Empty: no password" />
+        <${Field} label="Password to join" name="key" type="password" autocomplete="new-password" hint=${info.value?.hasKey ? "There is one. Empty: no password." : "Empty: no password."} />
       </${Form}>`}
     </section>`}
     ${!isLobby &&
@@ -159,7 +159,7 @@ export function RoomDialog({ page, room, onClose }) {
       <${Form} submit="Leave this room" isDanger onSubmit=${async () => {
         await chat.ask(room, `/leave #${room.name}`);
         onClose();
-        page.go("lobby");
+        page.go(page.store.lobby);
       }}></${Form}>
     </section>`}
   </${Dialog}>`;

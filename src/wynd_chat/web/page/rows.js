@@ -138,7 +138,7 @@ function frame({ author, at, isFirst, isAction, classes, content }) {
 
 /** @param {string} kind @returns {HTMLElement | null} */
 function badgeOf(kind) {
-  return kind === "bot" || kind === "guest" ? element("span", { class: "kind-badge" }, kind) : null;
+  return kind === "bot" ? element("span", { class: "kind-badge" }, kind) : null;
 }
 
 /**

@@ -22,8 +22,6 @@ import { History } from "./history.js";
  * @property {Record<string, unknown>} [about]
  */
 
-export const LOBBY = "lobby";
-
 /** A room that I am in. */
 export class RoomState {
   /** @param {string} name @param {RoomKind} kind */
@@ -77,6 +75,8 @@ export class Store {
   constructor() {
     this.server = signal({ name: "", version: "" });
     this.guests = signal(true);
+    /** The room that everybody is in. */
+    this.lobby = "lobby";
     this.limits = signal({ text: 8000, burst: 10, perSecond: 2, upload: 26_214_400 });
     /** `loading` until the first hello, `gate` while there is no name, `ready` in the chat. */
     this.stage = signal(/** @type {"loading" | "gate" | "ready"} */ ("loading"));
@@ -86,7 +86,7 @@ export class Store {
     );
     this.rooms = signal(/** @type {ReadonlyMap<string, RoomState>} */ (new Map()));
     /** The name of the open room. */
-    this.open = signal(LOBBY);
+    this.open = signal("");
     this.presence = signal(/** @type {ReadonlyMap<string, Presence>} */ (new Map()));
     this.pending = signal(/** @type {import("./outbox.js").Pending[]} */ ([]));
     this.commands = signal(/** @type {import("./wire.js").CommandInfo[]} */ ([]));
@@ -96,7 +96,8 @@ export class Store {
     this.isLasting = signal(true);
 
     this.room = computed(() => this.rooms.value.get(this.open.value) ?? null);
-    this.sortedRooms = computed(() => [...this.rooms.value.values()].sort(byKindAndName));
+    /** The lobby first, then by name. */
+    this.sortedRooms = computed(() => [...this.rooms.value.values()].sort((one, other) => this.#order(one, other)));
   }
 
   /** @param {string} name @returns {RoomState | undefined} */
@@ -126,6 +127,12 @@ export class Store {
     this.drawer.value = "none";
   }
 
+  /** @param {RoomState} one @param {RoomState} other @returns {number} */
+  #order(one, other) {
+    if (one.name === this.lobby || other.name === this.lobby) return one.name === this.lobby ? -1 : 1;
+    return one.title.localeCompare(other.title, undefined, { sensitivity: "base", numeric: true });
+  }
+
   #toastId = 0;
 
   /**
@@ -144,8 +151,3 @@ export class Store {
   }
 }
 
-/** @param {RoomState} one @param {RoomState} other @returns {number} the lobby first, then by name */
-function byKindAndName(one, other) {
-  if (one.name === LOBBY || other.name === LOBBY) return one.name === LOBBY ? -1 : 1;
-  return one.title.localeCompare(other.title, undefined, { sensitivity: "base", numeric: true });
-}

@@ -37,7 +37,7 @@ export function UserCard({ page, room, user, at, onClose }) {
     onClose();
     if (target !== null) page.go(target);
   };
-  const actions = isMe || member === undefined || room.kind.value === "dm" ? [] : actionsFor(member, me, room);
+  const actions = isMe || member === undefined || room.kind.value === "dm" ? [] : actionsFor(member, me, room, room.name === store.lobby);
   const action = actions.find(({ word }) => word === asked.value);
   return html`<${Dialog} title=${user.name} class="user-card" at=${at} onClose=${onClose}>
     <div class="user-head">
@@ -93,10 +93,10 @@ function silence(member) {
 
 /**
  * List what I may do to a member: only to those whose role is below mine.
- * @param {Member} member @param {User | null} me @param {RoomState} room
+ * @param {Member} member @param {User | null} me @param {RoomState} room @param {boolean} isLobby
  * @returns {Action[]}
  */
-export function actionsFor(member, me, room) {
+export function actionsFor(member, me, room, isLobby) {
   const mine = me?.isAdmin ? 4 : room.role.value === "owner" ? 3 : room.role.value === "op" ? 2 : 1;
   const theirs = member.user.isAdmin ? 4 : member.role === "owner" ? 3 : member.role === "op" ? 2 : 1;
   if (mine < 2 || mine <= theirs) return [];
@@ -113,7 +113,7 @@ export function actionsFor(member, me, room) {
     },
     {
       word: "kick", label: "Remove", isDanger: true, hasReason: true,
-      question: room.name === "lobby" ? `${who} is disconnected from the chat.` : `${who} is put out of ${where} and may come back.`,
+      question: isLobby ? `${who} is disconnected from the chat.` : `${who} is put out of ${where} and may come back.`,
       line: (name, values) => `/kick ${name} ${reason(values)}`.trim(),
     },
     {

@@ -25,6 +25,7 @@
  * @property {number | null} replyTo
  * @property {number | null} editedAt
  * @property {boolean} isDeleted
+ * @property {boolean} isHidden by somebody whom I ignore: its text was kept from me
  * @property {string | null} cid only for one's own
  */
 /** @typedef {{type: "topic", room: string, seq: number, at: number, by: User, topic: string}} Topic */
@@ -46,6 +47,7 @@
  * @property {string} epoch
  * @property {User | null} user
  * @property {boolean} guests
+ * @property {string} lobby the room that everybody is in
  * @property {number} pingMs
  * @property {string[]} features
  * @property {{text: number, burst: number, perSecond: number, upload: number}} limits
@@ -87,7 +89,7 @@
  * @property {User | null} with
  */
 /** @typedef {{user: User, role: RoomRole, silencedUntil: number | null, state: "online" | "away" | "offline", text: string}} Member */
-/** @typedef {{room: string, kind: RoomKind, topic: string, members: number | null, online: number | null, locked: boolean, slow: number, hasKey: boolean}} RoomInfo */
+/** @typedef {{room: string, kind: RoomKind, topic: string, here: number, isMember: boolean, isLocked: boolean, slowS: number, hasKey: boolean}} RoomInfo */
 /** @typedef {{id: string, kind: string, label: string, ip: string, agent: string, createdAt: number, seenAt: number, isCurrent: boolean}} Login */
 /** @typedef {{code: string, message: string, retryAfter: number | null, isTemporary: boolean}} WireError */
 
@@ -139,6 +141,7 @@ function decodeHello(value) {
     epoch: text(value.epoch),
     user: decodeUser(value.user),
     guests: value.guests === true,
+    lobby: text(value.lobby) || "lobby",
     pingMs: (number(value.ping) ?? 25) * 1000,
     features: list(value.features).map(text),
     limits: {
@@ -245,6 +248,7 @@ function decodeMessage(value, head) {
     replyTo: number(value.reply_to),
     editedAt: time(value.edited_at),
     isDeleted: value.deleted === true,
+    isHidden: value.hidden === true,
     cid: typeof value.cid === "string" ? value.cid : null,
   };
 }
@@ -436,36 +440,27 @@ export function decodeRoom(from) {
     room: text(value.room) || text(value.name),
     kind: roomKind(value.kind),
     topic: text(value.topic),
-    members: number(value.members),
-    online: number(value.online),
-    locked: value.locked === true,
-    slow: number(value.slow) ?? 0,
-    hasKey: value.has_key === true,
+    here: number(value.here) ?? 0,
+    isMember: value.member === true,
+    isLocked: value.locked === true,
+    slowS: number(value.slow_s) ?? 0,
+    hasKey: value.key === true,
   };
 }
 
 /**
  * Read a page of members (REST).
  * @param {unknown} from
- * @returns {{members: Member[], next: string | null}}
+ * @returns {Member[]}
  */
 export function decodeMembers(from) {
-  const value = object(from);
-  const members = list(value.members).flatMap((entry) => {
+  return list(object(from).members).flatMap((entry) => {
     const row = object(entry);
     const user = decodeUser(row.user ?? row);
     if (user === null) return [];
-    const away = typeof row.away === "string" ? row.away : null;
-    const state = row.state === undefined && row.online === true ? (away === null ? "online" : "away") : row.state;
-    return [{
-      user,
-      role: role(row.role),
-      silencedUntil: time(row.silenced_until),
-      state: presenceState(state),
-      text: away ?? text(row.text),
-    }];
+    const state = row.online !== true ? "offline" : typeof row.away === "string" ? "away" : "online";
+    return [{ user, role: role(row.role), silencedUntil: time(row.silenced_until), state: presenceState(state), text: text(row.away) }];
   });
-  return { members, next: typeof value.next_cursor === "string" ? value.next_cursor : null };
 }
 
 /**
