@@ -1,7 +1,7 @@
 """Whether a store can be written to: two writes, a small one and, when in doubt, a large one.
 
-The small one rewrites a row as it is, once every few seconds, and so finds a disk without any room,
-a lock, a lost connection. A disk with very little room may take it and refuse a message; so after a
+The small one changes a row back and forth, once every few seconds, and so finds a disk without
+any room, a lock, a lost connection. A disk with very little room may take it and refuse a message; so after a
 failure only a write that needs more space than a message counts.
 """
 
@@ -59,5 +59,5 @@ def give_back(transaction: Transaction) -> None:
 
 
 def touch(transaction: Transaction) -> None:
-    """Write a row as it is, so that there is something to commit."""
-    transaction.put_meta("epoch", transaction.meta("epoch") or "")
+    """Change a small row: for one that stays as it was SQLite writes nothing, and finds nothing."""
+    transaction.put_meta("probe", "" if transaction.meta("probe") else "-")
