@@ -27,10 +27,15 @@ class _Timer:
 class HandClock:
     """Time stands still until `advance`."""
 
-    def __init__(self) -> None:
-        self._now = 0.0
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
         self._order = count()
         self._due: list[tuple[float, int, _Timer]] = []
+
+    @property
+    def has_sleepers(self) -> bool:
+        """Whether anybody waits for time."""
+        return any(not timer.is_cancelled for _, _, timer in self._due)
 
     def now_ms(self) -> int:
         """Return wall time, milliseconds."""

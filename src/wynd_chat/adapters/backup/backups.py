@@ -39,11 +39,12 @@ __all__ = [
     "Restored",
     "backup_name",
     "make_backup",
+    "newest_backup",
     "prune_backups",
     "restore_backup",
 ]
 
-_NAME = re.compile(r"wynd-chat-\d{8}T\d{6}Z(-\d+)?\.tar", re.ASCII)
+_NAME = re.compile(r"wynd-chat-(\d{8}T\d{6}Z)(-\d+)?\.tar", re.ASCII)
 _CONTENT_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
 EPOCH_BYTES = 8
 
@@ -149,18 +150,42 @@ def restore_backup(
     return Restored(manifest, epoch, replaced)
 
 
+def newest_backup(folder: Path, *, now_ms: int) -> float | None:
+    """Return when the newest backup of a folder was made, by its name, in seconds UTC.
+
+    One from the future, made under a wrong clock, does not count. None: there is none.
+    """
+    times = (_time_of(path.name) for path in _backups_in(folder))
+    past = (one for one in times if one is not None and one <= now_ms / 1000)
+    return max(past, default=None)
+
+
 def prune_backups(folder: Path, keep: int) -> list[Path]:
     """Delete all but the newest `keep` backups of a folder; return those that went.
 
     Only files that are named as `make_backup` names them are touched.
     """
-    if not folder.is_dir():
-        return []
-    found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    found = _backups_in(folder)
     old = found[: max(0, len(found) - keep)]
     for path in old:
         path.unlink(missing_ok=True)
     return old
+
+
+def _time_of(name: str) -> float | None:
+    match = _NAME.fullmatch(name)
+    try:
+        at = datetime.strptime(match[1] if match else "", "%Y%m%dT%H%M%SZ")
+    except ValueError:  # somebody's own file: 31 February
+        return None
+    return at.replace(tzinfo=UTC).timestamp()
+
+
+def _backups_in(folder: Path) -> list[Path]:
+    """Return the backups of a folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
 # Writing

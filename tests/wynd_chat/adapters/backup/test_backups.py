@@ -26,6 +26,7 @@ from wynd_chat.adapters.backup.backups import (
     Backup,
     backup_name,
     make_backup,
+    newest_backup,
     prune_backups,
     restore_backup,
 )
@@ -350,6 +351,16 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(tmp_path: Path) ->
     assert {path.name for path in tmp_path.iterdir()} == {*made[3:], *others}
     assert prune_backups(tmp_path, 2) == []
     assert prune_backups(tmp_path / "missing", 2) == []
+
+
+def test_the_newest_is_known_by_its_name(tmp_path: Path) -> None:
+    assert newest_backup(tmp_path / "missing", now_ms=NOW) is None
+    for name in ("wynd-chat-20260231T000000Z.tar", "wynd-chat-20991231T000000Z.tar", "x.tar"):
+        (tmp_path / name).touch()
+    assert newest_backup(tmp_path, now_ms=NOW) is None
+    (tmp_path / backup_name(NOW)).touch()
+    (tmp_path / backup_name(NOW - 86_400_000)).touch()
+    assert newest_backup(tmp_path, now_ms=NOW) == NOW // 1000
 
 
 def test_sqlite_can_pin_a_moment_here() -> None:
