@@ -1,8 +1,8 @@
 """Whether a store can be written to: two writes, a small one and, when in doubt, a large one.
 
 The small one changes a row back and forth, once every few seconds, and so finds a disk without
-any room, a lock, a lost connection. A disk with very little room may take it and refuse a message; so after a
-failure only a write that needs more space than a message counts.
+any room, a lock, a lost connection. A disk with very little room may take it and refuse a message;
+so after a failure only a write that needs more space than a message counts.
 """
 
 from __future__ import annotations
