@@ -11,7 +11,17 @@ import typer
 
 from wynd_chat import __version__
 from wynd_chat.adapters.backup.archive import BackupError
-from wynd_chat.cli import access, backups, config, maintenance, rooms, sending, serving, users
+from wynd_chat.cli import (
+    access,
+    backups,
+    config,
+    exporting,
+    maintenance,
+    rooms,
+    sending,
+    serving,
+    users,
+)
 from wynd_chat.cli.output import Failure, say, warn
 from wynd_chat.domain.errors import ChatError
 from wynd_chat.ports.store import StoreFailure, StoreUnusable
@@ -51,6 +61,7 @@ def _program(
 
 app.command("serve")(serving.serve)
 app.add_typer(config.app, name="config")
+users.app.command("export")(exporting.export)
 app.add_typer(users.app, name="user")
 app.add_typer(rooms.app, name="room")
 app.command("invite")(access.invite)

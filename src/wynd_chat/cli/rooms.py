@@ -19,9 +19,11 @@ from wynd_chat.domain.text import accept_text, clean_line
 from wynd_chat.services.messaging import author_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wynd_chat.ports.store import Snapshot, Transaction
 
-__all__ = ["app", "find_room"]
+__all__ = ["all_rooms", "app", "find_room"]
 
 app = typer.Typer(help="List, make and archive rooms.", no_args_is_help=True)
 
@@ -43,28 +45,35 @@ def find_room(snapshot: Snapshot, name: str) -> Room:
     return room
 
 
+def all_rooms(snapshot: Snapshot) -> Iterator[Room]:
+    """Yield every room and conversation, by id."""
+    last = ""
+    while ids := snapshot.room_ids(after_id=last, limit=PAGE):
+        last = ids[-1]
+        for room_id in ids:
+            room = snapshot.room(room_id)
+            if room is not None:
+                yield room
+
+
 @app.command("list")
 def list_(data: DataOption = None, config: ConfigOption = None) -> None:
-    """List rooms: name, kind, members, messages, made, topic."""
+    """List all rooms, also private and archived ones: state, members, messages, made, topic."""
     settings = settings_of(data, config)
 
     def work(snapshot: Snapshot) -> list[tuple[Room, int, int]]:
-        rooms: list[Room] = []
-        while page := snapshot.list_rooms(
-            after_key=(rooms[-1].name_key or "") if rooms else "", limit=PAGE
-        ):
-            rooms += page
+        rooms = [room for room in all_rooms(snapshot) if not room.is_direct]
         return [
             (room, len(snapshot.member_ids(room.id)), snapshot.count_messages(room.id))
-            for room in rooms
+            for room in sorted(rooms, key=lambda room: room.name_key or "")
         ]
 
     table(
-        ("name", "kind", "members", "messages", "made", "topic"),
+        ("name", "state", "members", "messages", "made", "topic"),
         (
             (
                 f"#{room.name}",
-                room.kind,
+                room.kind if room.archived_at is None else f"{room.kind}, archived",
                 str(members),
                 str(messages),
                 time_text(room.created_at),

@@ -170,6 +170,7 @@ def list_(data: DataOption = None, config: ConfigOption = None) -> None:
 @app.command()
 def delete(
     name: NameArgument,
+    purge: Annotated[bool, typer.Option("--purge", help="Delete the messages too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data: DataOption = None,
     config: ConfigOption = None,
@@ -177,14 +178,19 @@ def delete(
     """Delete an account: logins and memberships go, messages stay as of a deleted user."""
     settings = settings_of(data, config)
     user = on_store(settings, lambda store: store.read(lambda snap: find_user(snap, name)))
-    if not yes and not typer.confirm(f"Delete the account {user.name}?", err=True):
+    what = "the account and all messages of" if purge else "the account"
+    if not yes and not typer.confirm(f"Delete {what} {user.name}?", err=True):
         raise typer.Exit(1)
+    now = SystemClock().now_ms()
 
-    def work(tx: Transaction) -> None:
-        tx.drop_user(find_user(tx, name).id)
+    def work(tx: Transaction) -> int:
+        user_id = find_user(tx, name).id
+        deleted = len(tx.delete_messages(user_id, since=0, at=now)) if purge else 0
+        tx.drop_user(user_id)
+        return deleted
 
-    on_store(settings, lambda store: store.write(work))
-    say(f"Deleted {user.name}")
+    deleted = on_store(settings, lambda store: store.write(work))
+    say(f"Deleted {user.name}" + (f" and {deleted} messages" if purge else ""))
 
 
 async def _add(

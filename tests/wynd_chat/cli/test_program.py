@@ -21,6 +21,7 @@ SPECIFIED = {
     "user role",
     "user list",
     "user delete",
+    "user export",
     "room list",
     "room create",
     "room archive",

@@ -35,6 +35,7 @@ def test_a_private_room_is_private(cli: Cli) -> None:
     room = read(cli.data, lambda snapshot: snapshot.room_by_key("ops"))
     assert room is not None
     assert room.kind is RoomKind.PRIVATE
+    assert [row[:2] for row in cli("room", "list").rows] == [["#ops", "private"]]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ def test_a_room_that_cannot_be_made_is_not_made(
 def test_an_archived_room_takes_no_messages_until_it_is_opened_again(cli: Cli) -> None:
     cli("room", "create", "dev")
     assert cli("room", "archive", "dev").out == "Archived #dev\n"
+    assert cli("room", "list").rows[0][:2] == ["#dev", "public, archived"]
     refused = cli("send", "dev", "hi")
     assert (refused.status, refused.err) == (1, "wynd-chat: #dev is archived\n")
     assert cli("room", "archive", "dev", "--undo").out == "Opened #dev\n"

@@ -9,6 +9,7 @@ import pytest
 
 from wynd_chat.adapters.passwords import ArgonPasswords
 from wynd_chat.adapters.store.sqlite import SqliteStore
+from wynd_chat.domain.events import Message
 from wynd_chat.domain.models import SessionKind, UserKind
 from wynd_chat.services.accounts import hash_of
 
@@ -130,6 +131,26 @@ def test_deleting_asks_first_and_messages_stay(cli: Cli, monkeypatch: pytest.Mon
     assert cli("user", "delete", "alice", "--yes").out == "Deleted Alice\n"
     assert cli("user", "list").rows == []
     assert cli("room", "list").rows[0][3] == "1"
+
+
+def test_deleting_with_the_messages_leaves_tombstones(cli: Cli) -> None:
+    cli("user", "add", "Alice", "--bot")
+    cli("user", "add", "Bob", "--bot")
+    cli("send", "lobby", "a secret", "--as", "alice")
+    cli("send", "lobby", "kept", "--as", "bob")
+    assert cli("user", "delete", "alice", "--purge", "--yes").out == (
+        "Deleted Alice and 1 messages\n"
+    )
+    lobby = read(cli.data, lambda snapshot: snapshot.room_by_key("lobby"))
+    assert lobby is not None
+    bodies = [
+        event.body
+        for event in read(cli.data, lambda snapshot: snapshot.messages(lobby.id, limit=10))
+    ]
+    assert [(body.text, body.is_deleted) for body in bodies if isinstance(body, Message)] == [
+        ("", True),
+        ("kept", False),
+    ]
 
 
 @pytest.mark.parametrize(
