@@ -65,7 +65,8 @@ def _entry_object(entry: Entry) -> dict[str, Any]:
 async def leave(call: Call) -> Outcome:
     """`/leave [#ROOM] [REASON]`."""
     ref, reason = call.word(0), call.word(1)
-    if ref and not ref.startswith(("#", "r_")):
+    mine = {one.name for one in call.caller.rooms.values()}
+    if ref and not ref.startswith(("#", "r_")) and room_key(ref) not in mine:
         ref, reason = "", call.rest
     room = await call.router.room(call.caller, call.user, ref) if ref else call.room
     client = call.hub.clients.get(call.caller.number)

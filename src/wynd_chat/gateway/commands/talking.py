@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wynd_chat.domain.commands import find
-from wynd_chat.domain.durations import parse_duration
+from wynd_chat.domain.durations import is_duration, parse_duration
 from wynd_chat.domain.errors import ChatError, ErrorCode, UsageError
 from wynd_chat.domain.events import Message, MessageKind, without_ignored
 from wynd_chat.gateway.calls import Mode, Outcome
@@ -204,15 +204,15 @@ async def history(call: Call) -> Outcome:
         limit = _count(call, words[2]) if len(words) == 3 else limit
     else:
         for word in words[:2]:
-            if word.startswith(("#", "@", "r_")):
-                room = await call.router.room(call.caller, call.user, word)
-            elif word.isdecimal():
+            if word.isdecimal():
                 limit = _count(call, word)
-            else:
+            elif is_duration(word):
                 seconds = parse_duration(word)
                 if seconds is None:
                     raise call.usage()
                 since, limit = call.services.clock.now_ms() - seconds * 1000, HISTORY_MAX
+            else:
+                room = await call.router.room(call.caller, call.user, word)
         if len(words) > 2:
             raise call.usage()
     if room is None:
