@@ -15,6 +15,7 @@ from starlette.routing import Route
 from wynd.http import App
 from wynd_chat.gateway.pages import page_routes, upgrade_required, well_known
 from wynd_chat.gateway.rest import make_api
+from wynd_chat.gateway.rest.problems import not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,6 +94,7 @@ class Listeners:
         )
         self._app.use_wynd("/ws", sockets.main.handler())
         self._app.use_wynd("/", sockets.main.handler())
+        self._app.add_exception_handler(404, not_found)
         self._app.mount(
             "/",
             make_api(router, doorman, version=version, base_url=base_url, origins=origins),

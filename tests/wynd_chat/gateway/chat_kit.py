@@ -11,6 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from fastapi import FastAPI
+from starlette.routing import Mount
 
 from tests.wynd_chat.kit import FailingStore
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from wynd_chat.ports.store import Store, Transaction
 
-__all__ = ["RunningChat", "Visitor", "a_chat"]
+__all__ = ["RunningChat", "Visitor", "a_chat", "api_of"]
 
 API = "/api/v1"
 # Far above what a test sends; tests of the limits set their own.
@@ -204,3 +206,11 @@ async def a_chat(
     finally:
         failing.failure = None
         await chat.close()
+
+
+def api_of(running: RunningChat) -> FastAPI:
+    """Return the application that answers below `/api`."""
+    for route in running.chat.listeners._app.routes:
+        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            return route.app
+    raise LookupError("there is no API")

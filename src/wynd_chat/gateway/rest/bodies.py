@@ -7,7 +7,6 @@ memory, so they are bounded before they are read. Endpoints that stream (uploads
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -133,7 +132,7 @@ def _check_json(request: Request) -> None:
 def _target(request: Request) -> str:
     path: bytes = request.scope.get("raw_path") or request.url.path.encode()
     query: bytes = request.scope.get("query_string", b"")
-    return json.dumps([path.decode("latin-1"), query.decode("latin-1")])
+    return f"{path.decode('latin-1')}?{query.decode('latin-1')}"
 
 
 def _too_large() -> Refused:

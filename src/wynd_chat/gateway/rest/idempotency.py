@@ -38,7 +38,7 @@ _HEADERS = ("location", "content-type")  # of an answer; what is kept of its hea
 
 def digest_of(method: str, target: str, body: bytes) -> str:
     """Return what tells one request from another: a digest of all that it says."""
-    digest = hashlib.sha256(f"{method} {target}\n".encode())
+    digest = hashlib.sha256(json.dumps([method, target]).encode())
     digest.update(body)
     return digest.hexdigest()
 

@@ -35,6 +35,7 @@ __all__ = [
     "Problem",
     "Refused",
     "install",
+    "not_found",
     "problem",
     "refusals",
     "validation_error",
@@ -89,6 +90,9 @@ SENTENCES = {
     "enum": "must be one of {expected}",
     "literal_error": "must be one of {expected}",
 }
+
+
+NOTHING_THERE = ChatError(ErrorCode.NOT_FOUND, "there is nothing at this address")
 
 
 class FieldProblem(BaseModel):
@@ -212,12 +216,17 @@ def install(api: FastAPI, doorman: Doorman, routes: Sequence[BaseRoute]) -> None
     api.add_exception_handler(RequestValidationError, _unfit)
 
 
+async def not_found(_: Request, __: Exception) -> Response:
+    """Answer an address that not even the API has: one with a line break, which no route takes."""
+    return problem(NOTHING_THERE)
+
+
 def _http_error(request: Request, error: HTTPException, routes: Sequence[BaseRoute]) -> Response:
     """Answer what the framework refuses: no such address, no such method, an unreadable body."""
     if isinstance(error, Refused):
         return problem(error.error)
     if error.status_code == 404:
-        return problem(ChatError(ErrorCode.NOT_FOUND, "there is nothing at this address"))
+        return problem(NOTHING_THERE)
     if error.status_code == 405:
         allowed = ", ".join(sorted(_methods(request, routes)))
         refusal = ChatError(ErrorCode.UNSUPPORTED, f"this address takes {allowed}")
