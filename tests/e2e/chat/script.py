@@ -29,7 +29,10 @@ A frame is the rest of the line; in double quotes it is a JSON string, which may
 (in JSON: for one value where it is the whole string), which is remembered where it comes first and
 must be the same afterwards; `$_` stands for any. `$$` is a dollar sign.
 
-A file with a client that connects without `by` is run at every text door: `/`, `/ws`, plain.
+What two clients send one after the other is in no order, unless the second sees what the first
+caused, or `silence` stands between. A `tick` of the JSON face is passed over where a step expects
+something else: it comes every 25 s. A file with a client that connects without `by` is run at
+every text door: `/`, `/ws`, plain.
 """
 
 from __future__ import annotations

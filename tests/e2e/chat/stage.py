@@ -26,8 +26,9 @@ __all__ = ["Stage", "TranscriptError"]
 
 PATIENCE_S = 5.0
 PROBE_TEXT = "/~"  # a command that never is one, and looks like none
+TOO_FAST = "Error: Slow down [rate_limited]"  # an answer too, where a transcript is about limits
 PROBE_JSON = '{"type":"~","id":"~"}'
-_WAY = re.compile(r"\s*(by|offering|bearing|from) (\S+(?:, \S+)*)")
+_WAY = re.compile(r"\s*(by|offering|bearing|from) ([^\s,]+(?:, [^\s,]+)*)")
 
 
 class TranscriptError(AssertionError):
@@ -54,12 +55,18 @@ class Peer:
         finally:
             self._frames.put_nowait(None)
 
-    async def next(self) -> Any:
+    async def next(self, *, with_ticks: bool = False) -> Any:
         """Return the next frame, read as JSON on that face.
 
         Raises:
             TranscriptError: none came in time, or the connection ended.
         """
+        frame = await self._next()
+        while self.is_json and not with_ticks and _is_tick(frame):
+            frame = await self._next()
+        return frame
+
+    async def _next(self) -> Any:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 frame = await self._frames.get()
@@ -75,7 +82,7 @@ class Peer:
         frames = []
         while not self._frames.empty():
             frame = self._frames.get_nowait()
-            if frame is not None:
+            if frame is not None and not (self.is_json and _is_tick(json.loads(frame))):
                 frames.append(frame)
         return frames
 
@@ -128,7 +135,7 @@ class Stage:
                 last = step
                 for n in range(1, step.times + 1):
                     if step.times > 1:
-                        self.values.know("n", n)
+                        self.values.know("n", str(n))
                     await self._perform(step)
             last = None
             await self._silence()
@@ -155,7 +162,9 @@ class Stage:
             case ">" | ">>":
                 await self._send(who, step.verb, rest)
             case "<":
-                self._check(await self._peer(who).next(), self._expected(who, rest))
+                expected = self._expected(who, rest)
+                frame = await self._peer(who).next(with_ticks=_is_tick(expected))
+                self._check(frame, expected)
             case "<~":
                 await self._among(step)
             case "closes":
@@ -179,8 +188,8 @@ class Stage:
             raise TranscriptError(f"{who} is not connected")
         return self._peers[who]
 
-    def _address(self, way: str) -> tuple[str, dict[str, Any], bool]:
-        """Return the URL, options of `connect`, and whether it is the JSON face."""
+    def _address(self, way: str) -> tuple[str, dict[str, Any]]:
+        """Return the URL and options of `connect`."""
         parts = dict(_WAY.findall(way))
         door = parts.get("by", self._door)
         options: dict[str, Any] = {}
@@ -194,20 +203,20 @@ class Stage:
             options["additional_headers"] = {"Authorization": f"Bearer {token}"}
         if "from" in parts:
             options["origin"] = parts["from"]
-        is_json = "chat.v1.json" in options.get("subprotocols", [])
         if door.startswith("plain"):
             port, path = self._host.plain_port, door.removeprefix("plain") or "/"
         else:
             port, path = self._host.port, "/ws" if door == "json" else door
-        return f"ws://127.0.0.1:{port}{path}", options, is_json
+        return f"ws://127.0.0.1:{port}{path}", options
 
     async def _connect(self, who: str, way: str) -> Peer:
-        url, options, is_json = self._address(way)
+        url, options = self._address(way)
         socket = await connect(
             url, compression=None, proxy=None, ping_interval=None, max_size=None, **options
         )
         if who in self._peers:
             self._gone.append(self._peers[who])
+        is_json = socket.subprotocol == "chat.v1.json"
         peer = self._peers[who] = Peer(who, socket, is_json=is_json)
         return peer
 
@@ -260,7 +269,7 @@ class Stage:
         found = re.fullmatch(r"(\d{3}) (by .*?)(?:: (.+))?", rest, re.DOTALL)
         if found is None:
             raise TranscriptError(f"is refused STATUS by …: BODY, not {rest!r}")
-        url, options, _ = self._address(found[2])
+        url, options = self._address(found[2])
         try:
             socket = await connect(url, compression=None, proxy=None, **options)
         except InvalidStatus as refused:
@@ -331,16 +340,20 @@ class Stage:
                     await peer.send(PROBE_JSON if peer.is_json else PROBE_TEXT)
             for peer in peers:
                 if peer.is_open:
-                    self._check_probe(peer, await peer.next())
+                    self._check_probe(peer, await peer.next(), may_be_refused=is_answered_only)
         for peer in peers:
             strays = [*self._waiting.pop(peer.name, []), *peer.unread()]
             if strays:
                 raise TranscriptError(f"{peer.name} got more: {strays}")
 
-    def _check_probe(self, peer: Peer, frame: Any) -> None:
+    def _check_probe(self, peer: Peer, frame: Any, *, may_be_refused: bool) -> None:
         is_answer = frame.get("re") == "~" if peer.is_json else frame == text_face.UNKNOWN_COMMAND
-        if not is_answer:
+        if not is_answer and not (may_be_refused and frame == TOO_FAST):
             raise TranscriptError(f"{peer.name} got more: {_shown(frame)}")
+
+
+def _is_tick(frame: Any) -> bool:
+    return isinstance(frame, dict) and frame.get("type") == "tick"
 
 
 def _shown(value: Any) -> str:
