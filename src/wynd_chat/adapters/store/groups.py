@@ -123,23 +123,22 @@ class Savepoint:
     """A savepoint around one operation; its own failures lose the group."""
 
     def __init__(self, connection: Connection) -> None:
-        try:
-            self._nested = connection.begin_nested()
-        except DBAPIError as error:
-            raise GroupLost(translate(error)) from error
+        self._connection = connection
+        self._execute("SAVEPOINT operation")
 
     def keep(self) -> None:
         """Release it."""
-        try:
-            self._nested.commit()
-        except DBAPIError as error:
-            raise GroupLost(translate(error)) from error
+        self._execute("RELEASE SAVEPOINT operation")
 
     def undo(self, transaction: SqlTransaction) -> None:
         """Go back to it, unless the transaction as a whole is lost."""
         if transaction.failed is not None and transaction.failed.is_fatal:
             raise GroupLost(transaction.failed)
+        self._execute("ROLLBACK TO SAVEPOINT operation")
+        self._execute("RELEASE SAVEPOINT operation")
+
+    def _execute(self, statement: str) -> None:
         try:
-            self._nested.rollback()
+            self._connection.exec_driver_sql(statement)
         except DBAPIError as error:
             raise GroupLost(translate(error)) from error

@@ -54,10 +54,10 @@ class MemoryTransaction(MemorySnapshot):
         """Store a user."""
         tables = self._tables
         check_text(user.id, user.name, user.name_key, user.away)
-        self._need(tables.uploads, user.avatar_id)
         owner_id = None if user.name_key is None else tables.user_ids_by_key.get(user.name_key)
         if owner_id not in {None, user.id}:
             raise ChatError(ErrorCode.NAME_TAKEN, f"{user.name} is taken")
+        self._need(tables.uploads, user.avatar_id)
         old = tables.users.get(user.id)
         if old is not None and old.name_key is not None:
             tables.pop(tables.user_ids_by_key, old.name_key)
@@ -129,7 +129,6 @@ class MemoryTransaction(MemorySnapshot):
         """Store a room; an existing one keeps `last_seq` and `min_seq`."""
         tables = self._tables
         check_text(room.id, room.name, room.name_key, room.topic)
-        self._need(tables.users, room.created_by)
         old = tables.rooms.get(room.id)
         if old is not None:
             if old.is_direct is not room.is_direct:
@@ -141,6 +140,7 @@ class MemoryTransaction(MemorySnapshot):
         ):
             if key is not None and index.get(key, room.id) != room.id:
                 raise ChatError(ErrorCode.CONFLICT, "that room exists already")
+        self._need(tables.users, room.created_by)
         if old is not None and old.name_key is not None:
             tables.pop(tables.room_ids_by_key, old.name_key)
         if old is not None and old.dm_key is not None:
@@ -185,6 +185,7 @@ class MemoryTransaction(MemorySnapshot):
         if isinstance(body, Message):
             raise ValueError("messages are posted, not appended")
         event = Event(room_id, self._next_seq(room_id), at, body)
+        self._need(self._tables.users, actor_of(body).id)
         self._tables.put(self._tables.inner(self._tables.events, room_id), event.seq, event)
         self.happened.append((self._tables.rooms[room_id], event))
         return event
@@ -446,6 +447,19 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def actor_of(body: EventBody) -> Author:
+    """Return who did it."""
+    match body:
+        case Message(author=author):
+            return author
+        case Joined(user):
+            return user
+        case Left():
+            return body.by or body.user
+        case TopicChanged(by) | RoleChanged(by=by):
+            return by
 
 
 def without(body: EventBody, user_id: str) -> EventBody:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import and_, bindparam, insert, select, update
 
 from wynd_chat.adapters.store import schema
-from wynd_chat.adapters.store.reading import padded
 from wynd_chat.adapters.store.rows import (
     EVENT_OF_MESSAGE,
     MEMBERSHIPS,
@@ -24,7 +23,7 @@ from wynd_chat.adapters.store.rows import (
     message_event,
     message_row,
 )
-from wynd_chat.adapters.store.statements import LAST_AT, MESSAGES_BY_CID, of_pairs, some
+from wynd_chat.adapters.store.statements import LAST_AT, MESSAGES_BY_CID, of_list, of_pairs
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import FileInfo, Message
 from wynd_chat.domain.models import Membership, Room, RoomRole, Upload, UploadState
@@ -33,9 +32,9 @@ from wynd_chat.domain.text import search_text
 from wynd_chat.ports.store import Posted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import Select, UpdateBase
 
     from wynd_chat.domain.events import Event
     from wynd_chat.ports.store import NewMessage
@@ -51,15 +50,14 @@ UPLOAD = UPLOADS.table.c
 # FOR NO KEY UPDATE on PostgreSQL: references to the room may still be made meanwhile. SQLite has
 # one writer and needs no lock.
 LOCKED_ROOMS = (
-    select(*ROOMS.columns)
-    .where(ROOMS.table.c.id.in_(some("ids")))
+    of_list(select(*ROOMS.columns), ROOMS.table.c.id)
     .order_by(ROOMS.table.c.id)
-    .with_for_update(key_share=True)
+    .with_for_update(of=ROOMS.table, key_share=True)
 )
-SOME_ROOMS = select(*ROOMS.columns).where(ROOMS.table.c.id.in_(some("ids")))
+SOME_ROOMS = of_list(select(*ROOMS.columns), ROOMS.table.c.id)
 MEMBERSHIPS_OF = of_pairs(select(*MEMBERSHIPS.columns), MEMBER.room_id, MEMBER.user_id)
 SEQS = of_pairs(select(MESSAGE.room_id, MESSAGE.seq), MESSAGE.room_id, MESSAGE.seq)
-FILES = select(*UPLOADS.columns).where(UPLOAD.id.in_(some("ids")))
+FILES = of_list(select(*UPLOADS.columns), UPLOAD.id)
 
 COUNT_UP = (
     update(ROOMS.table)
@@ -83,7 +81,7 @@ ATTACH = (
     update(UPLOADS.table)
     .where(UPLOAD.id == bindparam("upload"))
     .values(
-        state=UploadState.ATTACHED.value,
+        state=bindparam("new_state"),
         message_id=bindparam("message"),
         room_id=bindparam("room"),
     )
@@ -93,11 +91,11 @@ ATTACH = (
 class Runner(Protocol):
     """What a batch reads and writes with: a transaction."""
 
-    def rows(self, statement: Executable, parameters: Any) -> Sequence[Row]:
-        """Return the rows a statement finds."""
+    def find(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """Return the rows found by a statement without values of its own, as they are stored."""
 
-    def change(self, statement: Executable, parameters: Any) -> None:
-        """Run a statement, once for each of a list of parameters."""
+    def change(self, statement: UpdateBase, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each row of parameters, all of which have the same names."""
 
     def events_of(self, rows: Sequence[Row]) -> list[Event]:
         """Return rows of `MESSAGE_COLUMNS` as events with their files."""
@@ -150,27 +148,27 @@ class PostBatch:
 
     def _read(self) -> None:
         messages = self._messages
-        for row in self._find(LOCKED_ROOMS, "ids", {message.room_id for message in messages}):
+        for row in self._find(LOCKED_ROOMS, {message.room_id for message in messages}):
             room = ROOMS.from_row(row)
             self._rooms[room.id] = room
         self._read_firsts()
-        for row in self._find(MEMBERSHIPS_OF, "pairs", {place(message) for message in messages}):
+        for row in self._find(MEMBERSHIPS_OF, {place(message) for message in messages}):
             membership = MEMBERSHIPS.from_row(row)
             self._memberships[membership.room_id, membership.user_id] = membership
         self._read_last_at()
         replies = {(m.room_id, m.reply_to) for m in messages if self._may_exist(m)}
-        self._seqs = {(row[0], row[1]) for row in self._find(SEQS, "pairs", replies)}
+        self._seqs = {(row[0], row[1]) for row in self._find(SEQS, replies)}
         file_ids = {file_id for message in messages for file_id in message.file_ids}
-        for row in self._find(FILES, "ids", file_ids):
+        for row in self._find(FILES, file_ids):
             upload = UPLOADS.from_row(row)
             self._uploads[upload.id] = upload
 
     def _read_firsts(self) -> None:
         """Read what was stored under the batch's cids; a first one may be in another room."""
         keys = {key for message in self._messages if (key := cid_key(message)) is not None}
-        firsts = self._runner.events_of(self._find(MESSAGES_BY_CID, "pairs", keys))
+        firsts = self._runner.events_of(self._find(MESSAGES_BY_CID, keys))
         elsewhere = {event.room_id for event in firsts} - self._rooms.keys()
-        rooms = [ROOMS.from_row(row) for row in self._find(SOME_ROOMS, "ids", elsewhere)]
+        rooms = [ROOMS.from_row(row) for row in self._find(SOME_ROOMS, elsewhere)]
         known = self._rooms | {room.id: room for room in rooms}
         for event in firsts:
             if isinstance(event.body, Message) and event.body.author.id and event.body.cid:
@@ -185,7 +183,7 @@ class PostBatch:
                 continue
             room_id, author_id = place(message)
             where = {"room_id": room_id, "author_id": author_id}
-            last_at = self._runner.rows(LAST_AT, where)[0][0]
+            last_at = self._runner.find(LAST_AT, where)[0][0]
             if last_at is not None:
                 self._last_at[room_id, author_id] = last_at
 
@@ -196,13 +194,10 @@ class PostBatch:
         room = self._rooms.get(message.room_id)
         return room is not None and 0 < message.reply_to <= room.last_seq
 
-    def _find(self, statement: Executable, name: str, wanted: Iterable[Any]) -> Sequence[Row]:
+    def _find(self, statement: Select[Any], wanted: Iterable[Any]) -> Sequence[Row]:
         """Return the rows found for a list of ids or of pairs; for an empty one without asking."""
         values = list(wanted)
-        if not values:
-            return ()
-        given = json.dumps(values) if name == "pairs" else padded(values)
-        return self._runner.rows(statement, {name: given})
+        return self._runner.find(statement, {"listed": json.dumps(values)}) if values else ()
 
     # judging
 
@@ -278,7 +273,14 @@ class PostBatch:
         for file_id in message.file_ids:
             # No longer pending, so that no second message gets it.
             self._uploads[file_id] = replace(self._uploads[file_id], state=UploadState.ATTACHED)
-            self._attached.append({"upload": file_id, "message": message.id, "room": room.id})
+            self._attached.append(
+                {
+                    "upload": file_id,
+                    "message": message.id,
+                    "room": room.id,
+                    "new_state": UploadState.ATTACHED.value,
+                }
+            )
         self._new_events.append(
             {"room_id": room.id, "seq": seq, "kind": EVENT_OF_MESSAGE, "at": message.at}
         )

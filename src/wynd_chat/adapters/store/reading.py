@@ -239,7 +239,7 @@ class SqlSnapshot:
 
     def message_by_cid(self, author_id: str, cid: str) -> Event | None:
         """Return the message an author sent under this cid."""
-        rows = self._rows(ask.MESSAGES_BY_CID, pairs=json.dumps([(author_id, cid)]))
+        rows = self._rows(ask.MESSAGES_BY_CID, listed=json.dumps([(author_id, cid)]))
         return self._messages(rows[0][1], rows)[0] if rows else None
 
     def last_message_at(self, room_id: str, author_id: str) -> int | None:

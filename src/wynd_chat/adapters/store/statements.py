@@ -85,6 +85,7 @@ __all__ = [
     "USERS_BY_SKELETON",
     "USER_BY_ID",
     "USER_BY_KEY",
+    "of_list",
     "of_pairs",
     "some",
 ]
@@ -97,43 +98,75 @@ MESSAGE = schema.messages.c
 UPLOAD = UPLOADS.table.c
 
 
-class Pairs(FunctionElement[Any]):
-    """A list of pairs, given as one JSON text, as a table of the columns `first` and `second`.
+class Listed(FunctionElement[Any]):
+    """A list, given as one JSON text, as a table: of values, or of pairs of values.
 
     SQLite searches no index for `(a, b) IN (VALUES ...)`; joined with this table, both databases
-    do. One parameter also means one statement to prepare, however long the list.
+    do. One parameter also means one statement to prepare, however long the list. The columns are
+    `first` and `second`; of plain values only `first`.
     """
 
-    name = "pairs"
+    name = "listed"
     inherit_cache = True
 
 
-@compiles(Pairs, "sqlite")
-def pairs_of_sqlite(element: Pairs, compiler: SQLCompiler, **options: Any) -> str:
+class ListedPairs(Listed):
+    """A list of pairs."""
+
+    name = "listed_pairs"
+    inherit_cache = True
+
+
+@compiles(Listed, "sqlite")
+def listed_by_sqlite(element: Listed, compiler: SQLCompiler, **options: Any) -> str:
+    """Return the table as SQLite makes it."""
+    given = compiler.process(element.clauses, **options)
+    return f"(SELECT value AS first FROM json_each({given}))"
+
+
+@compiles(Listed, "postgresql")
+def listed_by_postgres(element: Listed, compiler: SQLCompiler, **options: Any) -> str:
+    """Return the table as PostgreSQL makes it."""
+    given = compiler.process(element.clauses, **options)
+    return f"(SELECT value AS first FROM jsonb_array_elements_text(CAST({given} AS jsonb)))"
+
+
+@compiles(ListedPairs, "sqlite")
+def pairs_by_sqlite(element: ListedPairs, compiler: SQLCompiler, **options: Any) -> str:
     """Return the table as SQLite makes it; `->>` would need 3.38."""
+    given = compiler.process(element.clauses, **options)
     return (
         "(SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS second "
-        f"FROM json_each({compiler.process(element.clauses, **options)}))"
+        f"FROM json_each({given}))"
     )
 
 
-@compiles(Pairs, "postgresql")
-def pairs_of_postgres(element: Pairs, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(ListedPairs, "postgresql")
+def pairs_by_postgres(element: ListedPairs, compiler: SQLCompiler, **options: Any) -> str:
     """Return the table as PostgreSQL makes it."""
+    given = compiler.process(element.clauses, **options)
     return (
-        "(SELECT value->>0 AS first, value->>1 AS second FROM "
-        f"jsonb_array_elements(CAST({compiler.process(element.clauses, **options)} AS jsonb)))"
+        "(SELECT value->>0 AS first, value->>1 AS second "
+        f"FROM jsonb_array_elements(CAST({given} AS jsonb)))"
     )
+
+
+def of_list(statement: Select[Any], wanted: ColumnElement[Any]) -> Select[Any]:
+    """Narrow a statement to rows in which a column is one of the values of `:listed`."""
+    given = bindparam("listed", type_=schema.WORDS)
+    listed = Listed(given).table_valued(column("first", schema.KEY), name="listed")
+    return statement.join_from(listed, wanted.table, wanted == listed.c.first)
 
 
 def of_pairs(statement: Select[Any], first: ColumnElement[Any], second: Any) -> Select[Any]:
-    """Narrow a statement to rows in which two columns are one of the pairs of `:pairs`."""
-    pairs = Pairs(bindparam("pairs", type_=schema.WORDS)).table_valued(
-        column("first", schema.KEY), column("second", schema.KEY), name="pairs"
+    """Narrow a statement to rows in which two columns are one of the pairs of `:listed`."""
+    given = bindparam("listed", type_=schema.WORDS)
+    listed = ListedPairs(given).table_valued(
+        column("first", schema.KEY), column("second", schema.KEY), name="listed"
     )
     is_number = isinstance(second.type, Integer)
-    other = cast(pairs.c.second, schema.NUMBER) if is_number else pairs.c.second
-    return statement.join_from(pairs, first.table, and_(first == pairs.c.first, second == other))
+    other = cast(listed.c.second, schema.NUMBER) if is_number else listed.c.second
+    return statement.join_from(listed, first.table, and_(first == listed.c.first, second == other))
 
 
 def some(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from wynd_chat.adapters.store import schema, upkeep
 from wynd_chat.adapters.store.failures import Failed, translate
@@ -39,9 +40,9 @@ from wynd_chat.domain.models import UploadState
 from wynd_chat.ports.store import DELETED_USER, Posted, StoreFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Connection, CursorResult, Executable, Table
+    from sqlalchemy import Connection, CursorResult, Dialect, Executable, Select, Table, UpdateBase
 
     from wynd_chat.domain.events import EventBody
     from wynd_chat.domain.models import (
@@ -111,9 +112,7 @@ _BURYING = update(schema.messages).values(
 BURY = _BURYING.where(_BURIED).returning(MESSAGE.room_id, MESSAGE.seq)
 BURY_OF_ROOM = _BURYING.where(_BURIED, _HERE).returning(MESSAGE.room_id, MESSAGE.seq)
 _RELEASING = update(UPLOADS.table).values(state=UploadState.GONE.value)
-RELEASE_FILES = _RELEASING.where(
-    UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_BURIED))
-)
+RELEASE_FILES = _RELEASING.where(UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_BURIED)))
 RELEASE_FILES_OF_ROOM = _RELEASING.where(
     UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_BURIED, _HERE))
 )
@@ -336,12 +335,22 @@ class SqlTransaction(SqlSnapshot):
     # for batches of posts
 
     def rows(self, statement: Executable, parameters: Any) -> Sequence[Sequence[Any]]:
-        """Return the rows a statement finds."""
+        """Return the rows of any statement."""
         return self._run(statement, parameters).all()
 
-    def change(self, statement: Executable, parameters: Any) -> None:
-        """Run a statement, once for each of a list of parameters."""
-        self._run(statement, parameters)
+    def find(
+        self, statement: Select[Any], parameters: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Return the rows found by a statement without values of its own, as they are stored."""
+        text, names = compiled(statement, self._connection.dialect, tuple(parameters))
+        values = tuple([parameters[name] for name in names])
+        return self._attempt(lambda: self._connection.exec_driver_sql(text, values)).all()
+
+    def change(self, statement: UpdateBase, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each row of parameters, all of which have the same names."""
+        text, names = compiled(statement, self._connection.dialect, tuple(rows[0]))
+        values = [tuple([row[name] for name in names]) for row in rows]
+        self._attempt(lambda: self._connection.exec_driver_sql(text, values))
 
     def events_of(self, rows: Sequence[Sequence[Any]]) -> list[Event]:
         """Return rows of `MESSAGE_COLUMNS` as events with their files."""
@@ -350,10 +359,13 @@ class SqlTransaction(SqlSnapshot):
     # statements
 
     def _run(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        return self._attempt(lambda: self._connection.execute(statement, parameters))
+
+    def _attempt(self, execute: Callable[[], CursorResult[Any]]) -> CursorResult[Any]:
         if self.failed is not None:
             raise self.failed.error
         try:
-            return self._connection.execute(statement, parameters)
+            return execute()
         except DBAPIError as error:
             self.failed = translate(error)
             raise self.failed.error from error
@@ -404,3 +416,18 @@ def upsert(table: Table, dialect: str, kept: tuple[str, ...]) -> Executable:
 def drop(table: Table, names: tuple[str, ...]) -> Executable:
     """Return the statement that deletes rows by equal columns."""
     return delete(table).where(*(table.c[name] == bindparam(f"old_{name}") for name in names))
+
+
+@functools.cache
+def compiled(
+    statement: Select[Any] | UpdateBase, dialect: Dialect, names: tuple[str, ...]
+) -> tuple[str, list[str]]:
+    """Return a statement as the driver takes it, and the names of its parameters in their order.
+
+    For what a batch of posts runs: SQLAlchemy's own way takes twice as long for a statement, and
+    half as long again for a row. All columns are text or integers, so nothing is converted.
+    """
+    ready = statement.compile(dialect=dialect, column_keys=list(names))
+    assert isinstance(ready, SQLCompiler)
+    assert ready.positiontup is not None
+    return str(ready), ready.positiontup
