@@ -20,11 +20,13 @@ from wynd_chat.adapters.broker.memory import MemoryBroker
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
 from wynd_chat.adapters.passwords import ArgonPasswords
 from wynd_chat.adapters.store.making import make_store
+from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Presence
 from wynd_chat.gateway.addresses import base_url_of
 from wynd_chat.gateway.admission import Admission
 from wynd_chat.gateway.calls import Router
 from wynd_chat.gateway.commands import HANDLERS
+from wynd_chat.gateway.control import Control
 from wynd_chat.gateway.doorman import Doorman
 from wynd_chat.gateway.hub import Hub
 from wynd_chat.gateway.listening import Listeners
@@ -35,14 +37,17 @@ from wynd_chat.observability.metrics import LoopLag, Metrics
 from wynd_chat.ports.faults import NoFaults
 from wynd_chat.ports.store import StoreUnusable
 from wynd_chat.services.accounts import Accounts
+from wynd_chat.services.bans import AddressBans
 from wynd_chat.services.bundle import Services
 from wynd_chat.services.feed import Feed
 from wynd_chat.services.history import Histories
 from wynd_chat.services.messaging import Messaging
+from wynd_chat.services.moderation import Moderation
 from wynd_chat.services.presence import Presences
 from wynd_chat.services.ratelimits import RateLimits
 from wynd_chat.services.rooms import Rooms, make_lobby
 from wynd_chat.services.roomsettings import RoomSettings
+from wynd_chat.services.serverbans import ServerBans
 from wynd_chat.settings import guests_allowed
 from wynd_chat.web import load_assets
 
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from wynd_chat.domain.events import FileInfo
     from wynd_chat.ports.clock import Clock, Tokens
     from wynd_chat.ports.faults import Faults
+    from wynd_chat.ports.rereading import Reread
     from wynd_chat.ports.store import Store
     from wynd_chat.settings import Settings
 
@@ -87,7 +93,7 @@ class Chat:
         tokens: Tokens | None = None,
         faults: Faults | None = None,
     ) -> None:
-        self.settings = settings
+        self._settings = settings
         self._store = store
         self._clock: Clock = clock or SystemClock()
         self._tokens: Tokens = tokens or SystemTokens()
@@ -95,6 +101,11 @@ class Chat:
         self.services: Services
         self.hub: Hub
         self.listeners: Listeners
+        self.reread: Callable[[], Reread] = _cannot_reread
+        """Reads the settings again; set by whoever knows where they are."""
+        self.stopping = asyncio.Event()
+        """Set when the server was told to end; `stop_code` then says how."""
+        self.stop_code = RESTART
 
     async def open(self) -> None:
         """Put everything together and listen.
@@ -150,6 +161,10 @@ class Chat:
             room_settings=RoomSettings(store, hub, clock, room_keys, limits, lobby.id),
             messaging=Messaging(store, clock, tokens, limits, self._faults),
             histories=Histories(store, feed, epoch),
+            moderation=Moderation(store, hub, feed, clock, tokens, limits, lobby.id),
+            server_bans=ServerBans(
+                store, hub, feed, clock, tokens, limits, AddressBans(store, clock)
+            ),
         )
 
         doorman = Doorman(services, hub, lobby.id, self._are_guests_allowed, metrics)
@@ -161,6 +176,15 @@ class Chat:
             doorman.check_guests,
             is_strict=settings.text.strict_tutorial,
             metrics=metrics,
+        )
+        self._router = router
+        self._control = router.control = Control(
+            services,
+            hub,
+            version=__version__,
+            reread=lambda: self.reread(),
+            stop=self.stop,
+            sizes=self._sizes,
         )
         base_url = base_url_of(settings.server.public_url)
         sockets = Sockets(
@@ -205,9 +229,26 @@ class Chat:
         self._lag.start()
         await self.listeners.open()
 
+    @property
+    def settings(self) -> Settings:
+        """All settings; assigned anew, those that can change live hold at once."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = settings
+        self.services.rooms.create_by = settings.rooms.create
+        self.hub.is_strict = self._router.is_strict = settings.text.strict_tutorial
+
+    def stop(self, code: int = RESTART) -> None:
+        """Ask whoever runs this chat to close it, with this code; returns at once."""
+        self.stop_code = code
+        self.stopping.set()
+
     async def close(self, code: int = RESTART) -> None:
         """Drain: not ready, no new connections, finish what arrived, close frames, the store."""
         self.health.drain()
+        self._control.close()
         log.info("Chat server shutting down")
         await self.listeners.close(code)
         self.hub.close()
@@ -246,6 +287,10 @@ class Chat:
         return f"{base.rstrip('/')}/files/{file.id}/{quote(file.name, safe='')}"
 
 
+def _cannot_reread() -> Reread:
+    raise ChatError(ErrorCode.UNSUPPORTED, "this server's settings are not kept anywhere")
+
+
 def endpoint_of(text: str | None) -> tuple[str, int] | None:
     """Return host and port of `host:port`, None for none."""
     if text is None:
@@ -273,7 +318,6 @@ def serve(settings: Settings, on_ready: Callable[[Chat], None] | None = None) ->
 
 async def _serve(chat: Chat, on_ready: Callable[[Chat], None] | None) -> None:
     loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
     signals = 0
 
     def stop() -> None:
@@ -282,7 +326,7 @@ async def _serve(chat: Chat, on_ready: Callable[[Chat], None] | None) -> None:
         if signals > 1:
             log.warning("forced to end at once")
             os._exit(FORCED)
-        stopping.set()
+        chat.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has Ctrl-C as an exception only
@@ -291,6 +335,6 @@ async def _serve(chat: Chat, on_ready: Callable[[Chat], None] | None) -> None:
     try:
         if on_ready is not None:
             on_ready(chat)
-        await stopping.wait()
+        await chat.stopping.wait()
     finally:
-        await chat.close()
+        await chat.close(chat.stop_code)

@@ -13,6 +13,7 @@ import signal
 from typing import TYPE_CHECKING, Protocol
 
 from wynd_chat.observability.logs import configure
+from wynd_chat.ports.rereading import Reread
 from wynd_chat.settings import Settings, SettingsError, reloaded, unsafe
 
 if TYPE_CHECKING:
@@ -29,8 +30,15 @@ class Running(Protocol):
     settings: Settings
 
 
-def reread_on_hangup(chat: Running, load: Callable[[], Settings]) -> None:
-    """Read the settings again at every SIGHUP, where the system has it; on the loop."""
+class Rereading(Running, Protocol):
+    """A server that can be asked to read its settings again."""
+
+    reread: Callable[[], Reread]
+
+
+def reread_on_hangup(chat: Rereading, load: Callable[[], Settings]) -> None:
+    """Read the settings again at `/reload` and every SIGHUP, where the system has it."""
+    chat.reread = lambda: reread(chat, load)
     number = getattr(signal, "SIGHUP", None)
     if number is None:
         return
@@ -38,15 +46,15 @@ def reread_on_hangup(chat: Running, load: Callable[[], Settings]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, reread, chat, load)
 
 
-def reread(chat: Running, load: Callable[[], Settings]) -> None:
-    """Load the settings again and take over what can change live."""
+def reread(chat: Running, load: Callable[[], Settings]) -> Reread:
+    """Load the settings again, take over what can change live, and say what became of them."""
     try:
         fresh = load()
     except SettingsError as error:
         for sentence in error.sentences:
             log.error("settings: %s", sentence)
         log.error("settings: nothing was changed")
-        return
+        return Reread(problems=tuple(error.sentences))
     result = reloaded(chat.settings, fresh)
     chat.settings = result.settings
     configure(result.settings.log.format, result.settings.log.level)
@@ -58,3 +66,4 @@ def reread(chat: Running, load: Callable[[], Settings]) -> None:
         log.info("settings: read again, nothing has changed")
     for sentence in unsafe(result.settings):
         log.warning("UNSAFE: %s", sentence)
+    return Reread(result.applied, result.waiting)

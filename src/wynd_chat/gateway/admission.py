@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from wynd import Accept, Response
-from wynd_chat.domain.errors import ChatError
+from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Face
 
 if TYPE_CHECKING:
@@ -136,11 +136,17 @@ class Admission:
                 return _try_later(
                     wait, "too many new connections (limits.new_connections_per_10_seconds)"
                 )
+        try:
+            await self._services.server_bans.check_address(address)
+        except ChatError as error:
+            return _banned(error)
         credential = credential_of(request)
         if credential is not None and credential.source == "header":
             try:
                 user, _ = await self._doorman.resume(credential.token)
             except ChatError as error:
+                if error.code is ErrorCode.BANNED:
+                    return _banned(error)
                 return Response(
                     f"{error.sentence}\n", status=401, headers=[("www-authenticate", "Bearer")]
                 )
@@ -163,6 +169,10 @@ class Admission:
             return times[0] + WINDOW_S - now
         times.append(now)
         return None
+
+
+def _banned(error: ChatError) -> Response:
+    return Response(f"{error.sentence}\n", status=403)
 
 
 def _try_later(seconds: float, why: str) -> Response:

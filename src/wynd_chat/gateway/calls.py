@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wynd_chat.domain.commands import CommandSpec
     from wynd_chat.domain.models import Room, User
+    from wynd_chat.gateway.control import Control
     from wynd_chat.gateway.hub import Hub
     from wynd_chat.ports.store import Posted
     from wynd_chat.services.bundle import Services
@@ -160,6 +161,8 @@ class Router:
         self.check_guests = check_guests
         """Refuses guests where they are off."""
         self.is_strict = is_strict
+        self.control: Control | None = None
+        """The running server, for administrators; set by the composition root."""
         self.metrics = metrics or Metrics()
         self._handlers = handlers
         self._room_ids: dict[str, str] = {}

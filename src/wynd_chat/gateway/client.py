@@ -130,5 +130,9 @@ class Client(ABC):
     def membership_ended(self, notice: MembershipEnded) -> None:
         """Be told that the user is no longer in a room."""
 
+    @abstractmethod
+    def removed(self, line: str) -> None:
+        """Be told why the connection ends: the user was put out of the chat."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.number}>"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.observability.metrics import Metrics
 from wynd_chat.ports.store import StoreFailure
+from wynd_chat.services.bans import check_not_banned
 from wynd_chat.services.ratelimits import TooFast
 from wynd_chat.wire.close_codes import CloseCode, closing
 
@@ -89,9 +90,17 @@ class Doorman:
             self._hub.unsubscribe(client, room_id)
         self._hub.attach(client, user)
         client.token_hash = token_hash
+        now = self._services.clock.now_ms()
         while True:
             changes = client.changes
-            rooms, ignored = await self._services.store.read(_entering(user))
+            try:
+                rooms, ignored = await self._services.store.read(
+                    _entering(user, self._lobby_id, now)
+                )
+            except ChatError as error:  # banned between looking at the login and here
+                client.removed(error.sentence)
+                client.handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
+                return
             if client.changes == changes:  # else a membership began or ended while it was read
                 break
         client.ignored = ignored
@@ -178,11 +187,12 @@ def failure_of(error: BaseException, what: object, error_id: str) -> ChatError:
 
 
 def _entering(
-    user: User,
+    user: User, lobby_id: str, now: int
 ) -> Callable[[Snapshot], tuple[list[tuple[Room, Membership, User | None]], frozenset[str]]]:
     def work(
         snapshot: Snapshot,
     ) -> tuple[list[tuple[Room, Membership, User | None]], frozenset[str]]:
+        check_not_banned(snapshot, user, lobby_id, now)
         rooms = []
         for room, membership in snapshot.rooms_of(user.id):
             peer = None

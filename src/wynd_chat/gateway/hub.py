@@ -21,14 +21,17 @@ from wynd_chat.domain.presence import Face
 from wynd_chat.gateway.gathering import Gathering
 from wynd_chat.observability.metrics import Metrics
 from wynd_chat.ports.outlet import (
+    AddressBanned,
     AwayChanged,
     ConnectionsEnded,
     IgnoresChanged,
     MembershipEnded,
     MembershipStarted,
     UserChanged,
+    UserRemoved,
     UserRenamed,
 )
+from wynd_chat.services.bans import parse_address
 from wynd_chat.services.messaging import author_of
 from wynd_chat.wire import json_face, text_face
 from wynd_chat.wire.close_codes import CloseCode
@@ -98,7 +101,8 @@ class Hub:
         self._presences = presences
         self._clock = clock
         self._lobby_id = lobby_id
-        self._is_strict = is_strict
+        self.is_strict = is_strict
+        """Whether the text face says only what the tutorial has; may change at any time."""
         self._wynds: list[Wynd] = []
         self._casts: dict[str, Cast] = {}
         self._users: dict[str, dict[Client, None]] = {}
@@ -448,7 +452,7 @@ class Hub:
                 client.send(line)
 
     def _gathers(self, cast: Cast) -> bool:
-        return not self._is_strict and cast.size > COLLAPSE_ABOVE
+        return not self.is_strict and cast.size > COLLAPSE_ABOVE
 
     def _gathering(self, room: Room) -> Gathering:
         gathering = self._gatherings.get(room.id)
@@ -493,6 +497,8 @@ class Hub:
                     client.changes += 1
                     self.unsubscribe(client, notice.room.id)
                     client.membership_ended(notice)
+            case UserRemoved() | AddressBanned():
+                self._remove(notice)
             case UserRenamed():
                 self._changed(notice.user)
                 self._renamed(notice.user, notice.old_name)
@@ -515,6 +521,26 @@ class Hub:
                         client.handle.close(notice.code, notice.reason)
             case _:
                 pass
+
+    def _remove(self, notice: UserRemoved | AddressBanned) -> None:
+        """End connections of somebody who was put out; they and the others read by whom."""
+        if isinstance(notice, UserRemoved):
+            room, is_ban = notice.room, notice.is_ban
+            ended = self.clients_of(notice.user_id)
+        else:
+            room, is_ban = None, True
+            ended = tuple(
+                client
+                for client in self.clients.values()
+                if notice.holds(parse_address(client.address))
+            )
+        line = text_face.kicked_line(room, notice.by.name, notice.reason, is_ban=is_ban)
+        because = f": {notice.reason}" if notice.reason else ""
+        farewell = f"{'banned' if is_ban else 'kicked'} by {notice.by.name}{because}"
+        for client in ended:
+            client.farewell = farewell
+            client.removed(line)
+            client.handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
 
     def _changed(self, user: User) -> None:
         self._presences.update(user)

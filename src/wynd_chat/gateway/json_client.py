@@ -282,3 +282,7 @@ class JsonClient(Client):
         """See `Client.membership_ended`."""
         if self.is_synced and (self.user is None or self.user.is_guest):
             self.send(encode_exited(notice.room))
+
+    def removed(self, line: str) -> None:
+        """See `Client.removed`; the close that follows has no text of anybody."""
+        self.refused(ChatError(ErrorCode.BANNED, line))

@@ -18,7 +18,7 @@ from wynd import (
     TextMessage,
     Wynd,
 )
-from wynd_chat.domain.errors import ChatError
+from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Face
 from wynd_chat.gateway.admission import FACES, Admission, credential_of
 from wynd_chat.gateway.json_client import JsonClient
@@ -153,7 +153,11 @@ class Sockets:
         if credential is not None:
             try:
                 user, session = await self._doorman.resume(credential.token)
-            except ChatError:
+            except ChatError as error:
+                if error.code is ErrorCode.BANNED:
+                    client.removed(error.sentence)
+                    handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
+                    return
                 if credential.source == "subprotocol":
                     handle.close(CloseCode.UNAUTHORIZED, CloseCode.UNAUTHORIZED.reason)
                     return

@@ -190,6 +190,10 @@ class TextClient(Client):
             self.current = None
             self.move_back()
 
+    def removed(self, line: str) -> None:
+        """See `Client.removed`."""
+        self.send(line)
+
     def move_back(self) -> None:
         """See `Client.move_back`; the lobby at last."""
         before = [self.rooms[one] for one in reversed(self._visited) if one in self.rooms]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from wynd_chat.domain.events import Author, Event
     from wynd_chat.domain.models import Room, User
 
 __all__ = [
+    "AddressBanned",
     "AwayChanged",
     "ConnectionsEnded",
     "IgnoresChanged",
@@ -20,6 +24,7 @@ __all__ = [
     "ReadRaised",
     "RoomChanged",
     "UserChanged",
+    "UserRemoved",
     "UserRenamed",
 ]
 
@@ -45,6 +50,36 @@ class MembershipEnded:
     kicked_by: Author | None = None
     reason: str = ""
     is_ban: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UserRemoved:
+    """A user was put out of the chat: kicked or banned from the lobby, or banned from the server.
+
+    The user's connections end, with 4503.
+    """
+
+    user_id: str
+    room: Room | None
+    """The lobby; None: the server."""
+    by: Author
+    reason: str
+    is_ban: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddressBanned:
+    """Connections from a network must go, with 4503."""
+
+    network: str
+    """`192.0.2.0/24`."""
+    by: Author
+    reason: str
+
+    def holds(self, address: IPv4Address | IPv6Address | None) -> bool:
+        """Tell whether an address is in the network; None is in none."""
+        network = ip_network(self.network)
+        return address is not None and address.version == network.version and address in network
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +136,15 @@ class ConnectionsEnded:
     token_hashes: frozenset[str] | None
     code: int
     reason: str
+    besides: int = 0
+    """The number of a connection that goes by itself, after its reply; 0: there is none."""
 
 
 Notice = (
     MembershipStarted
     | MembershipEnded
+    | UserRemoved
+    | AddressBanned
     | RoomChanged
     | UserRenamed
     | UserChanged

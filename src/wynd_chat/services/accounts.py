@@ -22,6 +22,7 @@ from wynd_chat.domain.models import (
 from wynd_chat.domain.names import UserName, parse_user_name, suggestions, user_key
 from wynd_chat.domain.text import accept_text, clean_line
 from wynd_chat.ports.outlet import AwayChanged, IgnoresChanged, UserChanged, UserRenamed
+from wynd_chat.services.bans import check_newcomer, check_not_banned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,13 +122,15 @@ class Accounts:
         """Make a guest of this name, a member of the lobby.
 
         Raises:
-            ChatError: `bad_name`, `name_taken`, `name_registered`.
+            ChatError: `bad_name`, `name_taken`, `name_registered`; `banned` where nobody new may
+                come in.
         """
         name = parse_user_name(text)
         user = new_user(self._tokens.new_id("u_"), name, UserKind.GUEST, self._clock.now_ms())
         self._presences.expect(user.id)
 
         def work(tx: Transaction) -> User:
+            check_newcomer(tx, self._lobby_id, user.created_at)
             free_name(tx, name, None, self._presences.is_held)
             tx.put_user(user)
             enter_lobby(tx, self._lobby_id, user.id)
@@ -154,7 +157,7 @@ class Accounts:
         """Return whose token it is. A guest gets the name back, or a free one like it.
 
         Raises:
-            ChatError: `unauthorized`: unknown, expired, or the user may not log in.
+            ChatError: `unauthorized`: unknown, expired, or the user may not log in; `banned`.
         """
         token_hash = hash_of(token)
         now = self._clock.now_ms()
@@ -166,6 +169,7 @@ class Accounts:
             user = snapshot.user(session.user_id)
             if user is None or user.status is not UserStatus.ACTIVE:
                 return None
+            check_not_banned(snapshot, user, self._lobby_id, now)
             return user, session
 
         found = await self._store.read(look)

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from wynd_chat.services.feed import Feed
     from wynd_chat.services.history import Histories
     from wynd_chat.services.messaging import Messaging
+    from wynd_chat.services.moderation import Moderation
     from wynd_chat.services.presence import Presences
     from wynd_chat.services.ratelimits import RateLimits
     from wynd_chat.services.rooms import Rooms
     from wynd_chat.services.roomsettings import RoomSettings
+    from wynd_chat.services.serverbans import ServerBans
 
 __all__ = ["Services"]
 
@@ -38,3 +40,5 @@ class Services:
     room_settings: RoomSettings
     messaging: Messaging
     histories: Histories
+    moderation: Moderation
+    server_bans: ServerBans

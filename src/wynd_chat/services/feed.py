@@ -48,6 +48,8 @@ class _Track:
     is_catching_up: bool = False
     wanted: int = 0
     """The newest seq that a wake-up spoke of."""
+    changes: int = 0
+    """How often its past was changed (`Feed.forget`)."""
 
 
 class Feed:
@@ -96,6 +98,9 @@ class Feed:
             self._kept -= len(track.ring)
             track.ring.clear()
             track.floor = track.head
+            track.changes += 1
+        for key in [key for key in self._reads if key[0] == room_id]:
+            del self._reads[key]  # whoever asks from now on reads anew
 
     def known_head(self, room_id: str) -> int | None:
         """Return the head of a room that is listened to."""
@@ -117,11 +122,12 @@ class Feed:
         Raises:
             StoreFailure: it cannot be read.
         """
+        track = self._tracks.get(room_id)
+        changes = 0 if track is None else track.changes
         page = await self._read(room_id, after, limit)
         if not page.is_complete:
             return []
-        track = self._tracks.get(room_id)
-        if track is not None:
+        if track is not None and track.changes == changes:
             self._backfill(track, after, [one for one in page.events if one.seq <= track.head])
         return list(page.events)
 
@@ -205,8 +211,12 @@ class Feed:
 
             reading = asyncio.get_running_loop().create_task(self._store.read(work))
             self._reads[key] = reading
-            reading.add_done_callback(lambda _: self._reads.pop(key, None))
+            reading.add_done_callback(lambda done: self._read_ended(key, done))
         return await asyncio.shield(reading)
+
+    def _read_ended(self, key: tuple[str, int], reading: asyncio.Task[EventsPage]) -> None:
+        if self._reads.get(key) is reading:  # else another one has begun since
+            del self._reads[key]
 
     def _woken(self, room_id: str, seq: int) -> None:
         track = self._tracks.get(room_id)

@@ -25,6 +25,7 @@ from wynd_chat.domain.permissions import Rank, check_rank, rank_in
 from wynd_chat.domain.text import accept_text, clean_line
 from wynd_chat.ports.outlet import MembershipEnded, MembershipStarted, ReadRaised
 from wynd_chat.services.accounts import hash_of
+from wynd_chat.services.bans import hold_silence
 from wynd_chat.services.messaging import author_of
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class Rooms:
         self._passwords = passwords
         self._limits = limits
         self.lobby_id = lobby_id
-        self._create = create  # "all", "accounts" or "admins" may make rooms
+        self.create_by = create
+        """"all", "accounts" or "admins": who may make rooms; may change at any time."""
 
     # Finding
 
@@ -440,12 +442,14 @@ class Rooms:
         if room.id == self.lobby_id:
             raise ChatError(ErrorCode.FORBIDDEN, "the lobby can't be left, use /mute")
         now = self._clock.now_ms()
+        ban_id = self._tokens.new_id("b_")
 
         def work(tx: Transaction) -> Room:
             current, membership = known_room(tx, user, room.id)
             if membership is None:
                 raise ChatError(ErrorCode.NOT_MEMBER, f"you are not in #{current.name}")
             tx.drop_membership(room.id, user.id)
+            hold_silence(tx, membership, ban_id, now)
             if not user.is_guest:
                 tx.append(room.id, Left(author_of(user), LeaveHow.LEAVE, None, reason), now)
             hand_over(tx, current, user, now)
@@ -607,9 +611,9 @@ class Rooms:
     # Inside transactions
 
     def _made(self, tx: Transaction, user: User, name: str, room_id: str, now: int) -> Room:
-        if self._create == "admins" and not user.is_admin:
+        if self.create_by == "admins" and not user.is_admin:
             raise _no_room(name)
-        if self._create == "accounts" and user.is_guest:
+        if self.create_by == "accounts" and user.is_guest:
             raise ChatError(ErrorCode.FORBIDDEN, "only accounts can make rooms here, use /register")
         made_today = tx.count_rooms_created(user.id, now - DAY_MS)
         if made_today >= self._limits.rooms_created_per_day and not user.is_admin:

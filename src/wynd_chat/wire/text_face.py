@@ -298,10 +298,18 @@ def topic_line(room: Room) -> str:
     return f"Topic of {room_text(room)}{topic}" if topic else f"{room_text(room)} has no topic"
 
 
-def kicked_line(room: Room, by: str, reason: str = "", *, is_ban: bool = False) -> str:
-    """Return what the victim reads: `You were kicked from #dev by Alice (reason)`."""
+def kicked_line(room: Room | None, by: str, reason: str = "", *, is_ban: bool = False) -> str:
+    """Return what the victim reads: `You were kicked from #dev by Alice (reason)`.
+
+    Args:
+        room: Where it was; None: the server.
+        by: Who did it.
+        reason: Why.
+        is_ban: Whether the victim may not come back.
+    """
     how = "banned" if is_ban else "kicked"
-    return f"You were {how} from {room_text(room)} by {name_text(by)}{reason_text(reason)}"
+    where = "this server" if room is None else room_text(room)
+    return f"You were {how} from {where} by {name_text(by)}{reason_text(reason)}"
 
 
 def away_line(name: str, text: str) -> str:

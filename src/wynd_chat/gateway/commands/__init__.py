@@ -1,7 +1,13 @@
 """What each command does, one file per group of the registry."""
 
-from wynd_chat.gateway.commands import me, rooms, talking
+from wynd_chat.gateway.commands import me, moderation, rooms, server, talking
 
 __all__ = ["HANDLERS"]
 
-HANDLERS = {**talking.HANDLERS, **rooms.HANDLERS, **me.HANDLERS}
+HANDLERS = {
+    **talking.HANDLERS,
+    **rooms.HANDLERS,
+    **me.HANDLERS,
+    **moderation.HANDLERS,
+    **server.HANDLERS,
+}

@@ -240,9 +240,14 @@ def history_lines(call: Call, page: Page, *, with_footer: bool = True) -> list[s
     lines = [history_line(event, page.room, file_link=call.hub.file_link) for event in shown]
     if with_footer:
         first = page.messages[0].seq if page.messages else None
-        footer = text_face.history_footer(len(lines), page.total, first, has_more=page.has_before)
+        said = sum(not _is_deleted(event) for event in shown)  # as the total counts
+        footer = text_face.history_footer(said, page.total, first, has_more=page.has_before)
         lines.append(footer)
     return lines
+
+
+def _is_deleted(event: Event) -> bool:
+    return isinstance(event.body, Message) and event.body.is_deleted
 
 
 def _author(event: Event) -> str | None:

@@ -88,7 +88,7 @@ async def identify(request: Request) -> RestCaller:
 
     Raises:
         ChatError: `unauthorized` for a token that is not valid; `forbidden` for a write with a
-            cookie from a page that may not.
+            cookie from a page that may not; `banned` from a banned address or for a banned user.
     """
     known = request.scope.get(_KEY)
     if known is not None:
@@ -96,6 +96,7 @@ async def identify(request: Request) -> RestCaller:
     context = context_of(request)
     address = "" if request.client is None else request.client.host
     caller = RestCaller(None, None, address, context.base_url(request))
+    await context.services.server_bans.check_address(address)
     header = request.headers.get("authorization")
     if header is not None:
         scheme, _, token = header.partition(" ")
