@@ -168,18 +168,23 @@ def problem(
 
 
 def refusals(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
-    """Return the declaration of the refusals of an operation, those of every one included."""
+    """Return the declaration of the refusals of an operation, those of every one included.
+
+    Who is asked for a login can be banned, also by address.
+    """
     by_status: dict[int, list[ErrorCode]] = {}
-    always = (ErrorCode.BAD_REQUEST, ErrorCode.INTERNAL, ErrorCode.UNAVAILABLE)
-    for code in sorted({*codes, *always}):
+    found = {*codes, ErrorCode.BAD_REQUEST, ErrorCode.INTERNAL, ErrorCode.UNAVAILABLE}
+    if ErrorCode.UNAUTHORIZED in codes:
+        found.add(ErrorCode.BANNED)
+    for code in sorted(found):
         by_status.setdefault(code.status, []).append(code)
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {
-            "description": ", ".join(f"{TITLES[code]} (`{code.value}`)" for code in found),
+            "description": ", ".join(f"{TITLES[code]} (`{code.value}`)" for code in of_status),
             "content": {MEDIA_TYPE: schema},
         }
-        for status, found in sorted(by_status.items())
+        for status, of_status in sorted(by_status.items())
     }
 
 

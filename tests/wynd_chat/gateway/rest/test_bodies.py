@@ -161,3 +161,13 @@ async def test_answers_with_secrets_are_not_stored(chat: RunningChat) -> None:
     assert_refused(await alice.post("/secrets", headers=key), "conflict")
     kept = await chat.store.read(lambda snapshot: snapshot.idempotent_answer(alice.user.id, "k"))
     assert (kept.status, kept.body) == (201, "")
+
+
+async def test_copies_that_race_make_one_room(chat: RunningChat) -> None:
+    alice = await chat.account("Alice")
+    key = {"idempotency-key": "k"}
+    answers = await asyncio.gather(
+        *(alice.post("/rooms", {"name": "dev"}, headers=key) for _ in range(16))
+    )
+    assert {(one.status_code, one.content) for one in answers} == {(201, answers[0].content)}
+    assert len((await alice.get("/rooms")).json()["rooms"]) == 2

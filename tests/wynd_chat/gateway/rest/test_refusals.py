@@ -278,6 +278,7 @@ def test_the_table_has_every_refusal_of_the_document(documented: set[tuple[str, 
         if code not in SERVER_SIDE
         and operation != any_command
         and not (code == "bad_request" and operation in NOTHING_TO_GET_WRONG)
+        and code != "banned"  # test_a_banned_address_is_refused_everywhere
     }
     assert sorted(wanted - rows - ELSEWHERE.keys()) == []
     assert sorted(rows - documented) == []
@@ -324,6 +325,17 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("GET", "/users/Bob", None),
     ("POST", "/rooms/dev/commands", {"text": "/topic x"}),
 ]
+
+
+async def test_a_banned_address_is_refused_everywhere(
+    filled: dict[str, Visitor], chat: RunningChat, subtests: pytest.Subtests
+) -> None:
+    ada = await chat.account("Ada", is_admin=True)
+    await chat.services.server_bans.ban_address(ada.user, "127.0.0.0/8")
+    for method, path, body in REQUESTS:
+        if path != "/api/status":  # which asks nobody who they are
+            with subtests.test(f"{method} {path}"):
+                assert_refused(await filled["alice"].call(method, path, json=body), "banned")
 
 
 async def test_failures_of_the_store_are_temporary_and_tell_nothing(
