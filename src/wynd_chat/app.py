@@ -41,6 +41,10 @@ from wynd_chat.services.bans import AddressBans
 from wynd_chat.services.bundle import Services
 from wynd_chat.services.feed import Feed
 from wynd_chat.services.history import Histories
+from wynd_chat.services.housekeeping import Housekeeping
+from wynd_chat.services.invitations import Invitations
+from wynd_chat.services.links import Links
+from wynd_chat.services.logins import Logins
 from wynd_chat.services.messaging import Messaging
 from wynd_chat.services.moderation import Moderation
 from wynd_chat.services.presence import Presences
@@ -48,7 +52,8 @@ from wynd_chat.services.ratelimits import RateLimits
 from wynd_chat.services.rooms import Rooms, make_lobby
 from wynd_chat.services.roomsettings import RoomSettings
 from wynd_chat.services.serverbans import ServerBans
-from wynd_chat.settings import guests_allowed
+from wynd_chat.services.sessions import Sessions
+from wynd_chat.settings import guests_allowed, registration_mode
 from wynd_chat.web import load_assets
 
 if TYPE_CHECKING:
@@ -101,6 +106,8 @@ class Chat:
         self.services: Services
         self.hub: Hub
         self.listeners: Listeners
+        self.claim_link: str | None = None
+        """With which the first administrator claims the server; None: there is one."""
         self.reread: Callable[[], Reread] = _cannot_reread
         """Reads the settings again; set by whoever knows where they are."""
         self.stopping = asyncio.Event()
@@ -138,6 +145,10 @@ class Chat:
         presences.attach(hub)
 
         room_keys = ArgonPasswords(chars_min=1)
+        passwords = ArgonPasswords(chars_min=settings.auth.password_min)
+        self._passwords = (room_keys, passwords)
+        rate_limits = RateLimits(limits, clock)
+        sessions = Sessions(store, hub, clock, tokens)
         services = self.services = Services(
             store=store,
             clock=clock,
@@ -145,7 +156,7 @@ class Chat:
             limits=limits,
             feed=feed,
             presences=presences,
-            rate_limits=RateLimits(limits, clock),
+            rate_limits=rate_limits,
             accounts=Accounts(store, hub, presences, clock, tokens, limits, lobby.id),
             rooms=Rooms(
                 store,
@@ -159,6 +170,21 @@ class Chat:
                 settings.rooms.create,
             ),
             room_settings=RoomSettings(store, hub, clock, room_keys, limits, lobby.id),
+            logins=Logins(
+                store,
+                hub,
+                presences,
+                passwords,
+                sessions,
+                rate_limits,
+                clock,
+                tokens,
+                lobby.id,
+                self._registration,
+            ),
+            sessions=sessions,
+            invitations=Invitations(store, clock, tokens),
+            links=Links(store, clock, tokens, rate_limits),
             messaging=Messaging(store, clock, tokens, limits, self._faults),
             histories=Histories(store, feed, epoch),
             moderation=Moderation(store, hub, feed, clock, tokens, limits, lobby.id),
@@ -167,9 +193,11 @@ class Chat:
             ),
         )
 
-        doorman = Doorman(services, hub, lobby.id, self._are_guests_allowed, metrics)
+        doorman = self._doorman = Doorman(
+            services, hub, lobby.id, self._are_guests_allowed, metrics
+        )
         hub.judge = doorman.judge
-        router = Router(
+        router = self._router = Router(
             services,
             hub,
             HANDLERS,
@@ -199,6 +227,7 @@ class Chat:
             origins=self._origins,
             base_url=base_url,
         )
+        self._housekeeping = Housekeeping(store, presences, clock)
         self._lag = LoopLag(metrics, clock)
         self.health = Health({"store": store.is_writable}, clock)
         operations = Operations(
@@ -228,6 +257,12 @@ class Chat:
         self.health.start()
         self._lag.start()
         await self.listeners.open()
+        doorman.revocation.start()
+        self._housekeeping.start()
+        code = await services.invitations.claim_code()
+        if code is not None:
+            base = settings.server.public_url or self.local_url
+            self.claim_link = f"{base.rstrip('/')}/claim/{code}"
 
     @property
     def settings(self) -> Settings:
@@ -251,12 +286,17 @@ class Chat:
         self._control.close()
         log.info("Chat server shutting down")
         await self.listeners.close(code)
+        await self._router.terminals.close()
+        await self._doorman.revocation.close()
+        await self._housekeeping.close()
         self.hub.close()
         self.services.presences.close()
         self._lag.stop()
         await self.health.close()
         await self.services.feed.close()
         await self.services.store.close()
+        for passwords in self._passwords:
+            passwords.close()
 
     @property
     def local_url(self) -> str:
@@ -273,6 +313,9 @@ class Chat:
 
     def _are_guests_allowed(self) -> bool:
         return guests_allowed(self.settings, [host for host, _ in self.listeners.addresses])
+
+    def _registration(self) -> str:
+        return registration_mode(self.settings, has_guests=self._are_guests_allowed())
 
     def _sizes(self) -> tuple[int, int]:
         """Return bytes of the database, its log included, and of all files."""

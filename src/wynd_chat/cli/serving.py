@@ -206,7 +206,7 @@ def _serve(settings: Settings, load: Callable[[], Settings], *, is_lan: bool) ->
         started = Started(
             addresses=chat.listeners.addresses,
             plain_addresses=chat.listeners.plain_addresses,
-            claim_link=getattr(chat, "claim_link", None),
+            claim_link=chat.claim_link,
             data=None if settings.storage.is_ephemeral else settings.storage.directory,
             is_lan=is_lan,
         )

@@ -1,4 +1,4 @@
-"""How often something may be done: token buckets, counts in a sliding window, strikes.
+"""How often something may be done: token buckets, sliding counts, growing delays, strikes.
 
 Time is an argument: seconds that never go back. Over the limit something is refused with the time
 to wait, never queued. What is limited how much is in `limits`; what a flood ends in, elsewhere.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-__all__ = ["Buckets", "Rate", "SlidingCount", "Strikes", "TokenBucket"]
+__all__ = ["Backoff", "Buckets", "Rate", "SlidingCount", "Strikes", "TokenBucket"]
 
 CAPACITY = 100_000  # keys; ten times the connections of a server, about 20 MB
 _SLACK = 1e-6  # who waits just as long as told is not refused because of rounding
@@ -186,6 +186,52 @@ class SlidingCount:
 
     def _is_over(self, time: float, now: float) -> bool:
         return time <= now - self._window_s + _SLACK
+
+
+class Backoff:
+    """Lets a key try again ever later, such as an account whose password somebody guesses.
+
+    The first `free` tries follow each other at once; after each further one there is a delay, which
+    doubles up to `delay_max_s`. `forgive` ends that; so does `window_s` without a try.
+    """
+
+    __slots__ = ("_capacity", "_delay_max_s", "_free", "_tries", "_window_s")
+
+    def __init__(
+        self,
+        free: int = 3,
+        delay_max_s: float = 30.0,
+        window_s: float = 900.0,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._free = free
+        self._delay_max_s = delay_max_s
+        self._window_s = window_s
+        self._capacity = capacity
+        self._tries: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()  # how many, when last
+
+    def __len__(self) -> int:
+        return len(self._tries)
+
+    def take(self, key: Hashable, now: float) -> float | None:
+        """Count a try; return None, or the seconds to wait when refused. No refusal is counted."""
+        count, last = self._tries.get(key, (0, now))
+        if now >= last + self._window_s:
+            count = 0
+        delay = 0.0
+        if count >= self._free:
+            delay = min(2.0 ** (count - self._free), self._delay_max_s)
+        if now + _SLACK < last + delay:
+            return last + delay - now
+        if key not in self._tries and len(self._tries) >= self._capacity:
+            self._tries.popitem(last=False)
+        self._tries[key] = (min(count + 1, self._free + 64), now)
+        self._tries.move_to_end(key)
+        return None
+
+    def forgive(self, key: Hashable) -> None:
+        """Forget a key's tries: the last one was right."""
+        self._tries.pop(key, None)
 
 
 class Strikes:

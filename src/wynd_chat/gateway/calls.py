@@ -16,6 +16,7 @@ from wynd_chat.domain.commands import COMMANDS, Who, did_you_mean, may_run, pars
 from wynd_chat.domain.errors import ChatError, ErrorCode, UsageError
 from wynd_chat.domain.events import MessageKind
 from wynd_chat.domain.permissions import Rank, check_rank
+from wynd_chat.gateway.terminals import Terminals
 from wynd_chat.observability.metrics import Metrics
 from wynd_chat.wire import json_face, text_face
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from wynd_chat.gateway.hub import Hub
     from wynd_chat.ports.store import Posted
     from wynd_chat.services.bundle import Services
+    from wynd_chat.wire.close_codes import CloseCode
 
 __all__ = ["Call", "Caller", "Mode", "Outcome", "Router"]
 
@@ -90,6 +92,8 @@ class Outcome:
     """What programs read."""
     is_goodbye: bool = False
     """Whether the connection ends now."""
+    closing: CloseCode | None = None
+    """With which code it ends after the reply, where its login does."""
 
 
 @dataclass(slots=True)
@@ -164,6 +168,8 @@ class Router:
         self.control: Control | None = None
         """The running server, for administrators; set by the composition root."""
         self.metrics = metrics or Metrics()
+        self.terminals = Terminals(services, hub)
+        """Logins that belong to one connection."""
         self._handlers = handlers
         self._room_ids: dict[str, str] = {}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wynd import ConnectionClosed
 from wynd_chat.domain.presence import Face
+from wynd_chat.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
     from wynd import ConnectionHandle, Sent, Wynd
@@ -40,7 +41,9 @@ class Client(ABC):
         ignored: Ids of users whose messages it is not shown.
         farewell: What its user said on leaving.
         base_url: Where the client reaches the server, without a slash at the end.
-        changes: Counts changes of the user's memberships, to notice them while reading.
+        changes: Counts changes of the user and its memberships, to notice them while reading.
+        entries: Counts how often it became somebody.
+        is_ended: Whether its login has ended; nothing that still arrives is taken.
     """
 
     __slots__ = (
@@ -49,9 +52,11 @@ class Client(ABC):
         "base_url",
         "changes",
         "checked_at",
+        "entries",
         "farewell",
         "handle",
         "ignored",
+        "is_ended",
         "number",
         "opened_at",
         "rooms",
@@ -77,6 +82,8 @@ class Client(ABC):
         self.ignored: frozenset[str] = frozenset()
         self.farewell: str | None = None
         self.changes = 0
+        self.is_ended = False
+        self.entries = 0
         self.base_url = ""
 
     @property
@@ -91,8 +98,15 @@ class Client(ABC):
 
     async def frame(self, text: str) -> None:
         """Take one frame; whatever is wrong with it is answered, and nothing is raised."""
+        if self.is_ended:
+            return
         with suppress(ConnectionClosed):  # it went while it was answered
             await self.received(text)
+
+    def end(self, code: int, reason: str | None = None) -> None:
+        """Close the connection for good: its user may not be here any more."""
+        self.is_ended = True
+        self.handle.close(code, CloseCode(code).reason if reason is None else reason)
 
     @abstractmethod
     def binary(self) -> None:

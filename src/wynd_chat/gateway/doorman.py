@@ -9,8 +9,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
+from wynd_chat.domain.sessions import is_over
+from wynd_chat.gateway.revocation import Revocation
 from wynd_chat.observability.metrics import Metrics
 from wynd_chat.ports.store import StoreFailure
+from wynd_chat.services.accounts import UNKNOWN_TOKEN
 from wynd_chat.services.bans import check_not_banned
 from wynd_chat.services.ratelimits import TooFast
 from wynd_chat.wire.close_codes import CloseCode, closing
@@ -50,6 +53,8 @@ class Doorman:
         self._are_guests_allowed = are_guests_allowed
         self._flooders: dict[str, float] = {}
         self._metrics = metrics or Metrics()
+        self.revocation = Revocation(services, hub)
+        """Looks after the logins of those who are in."""
 
     def now(self) -> float:
         """Return monotonic seconds."""
@@ -90,25 +95,49 @@ class Doorman:
             self._hub.unsubscribe(client, room_id)
         self._hub.attach(client, user)
         client.token_hash = token_hash
-        now = self._services.clock.now_ms()
+        client.entries += 1
+        entry, now = client.entries, self._services.clock.now_ms()
         while True:
             changes = client.changes
             try:
-                rooms, ignored = await self._services.store.read(
-                    _entering(user, self._lobby_id, now)
+                rooms, ignored, session = await self._services.store.read(
+                    _entering(user, token_hash, self._lobby_id, now)
                 )
-            except ChatError as error:  # banned between looking at the login and here
-                client.removed(error.sentence)
-                client.handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
+            except ChatError as error:  # banned, or logged out, since the login was looked at
+                if client.entries == entry:
+                    self._turn_away(client, error)
                 return
+            if client.entries != entry or client.is_ended:
+                return  # it became somebody else meanwhile, or its login ended
             if client.changes == changes:  # else a membership began or ended while it was read
                 break
+        self.revocation.entered(client, session)
         client.ignored = ignored
         for room, _, peer in rooms:
             if peer is not None:
                 self._hub.note_peer(room, user, peer)
         client.entered([room for room, _, _ in rooms], self._lobby_id)
         self._services.presences.connected(client.number, user, client.face)
+
+    def _turn_away(self, client: Client, error: ChatError) -> None:
+        """End a connection whose user may not come in any more."""
+        is_banned = error.code is ErrorCode.BANNED
+        if is_banned:
+            client.removed(error.sentence)
+        client.end(CloseCode.REMOVED if is_banned else CloseCode.UNAUTHORIZED)
+
+    async def left(self, client: Client) -> None:
+        """Forget what belonged to a connection that has gone; note when its user was last here."""
+        self._services.rate_limits.forget(client.number)
+        user = client.user
+        if user is None or self._services.presences.connections_of(user.id):
+            return
+        try:
+            await self._services.accounts.note_seen(user)
+        except ChatError:
+            pass  # there is no such user any more
+        except StoreFailure as error:
+            log.warning("%r: when its user was last here is not known: %s", client, error)
 
     def lobby_of(self, client: Client) -> Room | None:
         """Return the lobby, as a client listens to it."""
@@ -169,6 +198,7 @@ class Doorman:
         unnamed_s = self._services.limits.unnamed_s
         if client.user is None and unnamed_s and now - client.opened_at > unnamed_s:
             client.handle.close(CloseCode.UNNAMED, CloseCode.UNNAMED.reason)
+        self.revocation.judge(client, now)
 
 
 def failure_of(error: BaseException, what: object, error_id: str) -> ChatError:
@@ -186,19 +216,25 @@ def failure_of(error: BaseException, what: object, error_id: str) -> ChatError:
     return ChatError(ErrorCode.INTERNAL, f"something went wrong here ({error_id})")
 
 
+_Entered = tuple["list[tuple[Room, Membership, User | None]]", frozenset[str], "Session | None"]
+
+
 def _entering(
-    user: User, lobby_id: str, now: int
-) -> Callable[[Snapshot], tuple[list[tuple[Room, Membership, User | None]], frozenset[str]]]:
-    def work(
-        snapshot: Snapshot,
-    ) -> tuple[list[tuple[Room, Membership, User | None]], frozenset[str]]:
+    user: User, token_hash: str | None, lobby_id: str, now: int
+) -> Callable[[Snapshot], _Entered]:
+    """Return what reads what somebody enters; refuses whose login has ended meanwhile."""
+
+    def work(snapshot: Snapshot) -> _Entered:
         check_not_banned(snapshot, user, lobby_id, now)
+        session = None if token_hash is None else snapshot.session(token_hash)
+        if token_hash is not None and (session is None or is_over(session, now)):
+            raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
         rooms = []
         for room, membership in snapshot.rooms_of(user.id):
             peer = None
             if room.is_direct:
                 peer = snapshot.user(room.peer_of(user.id))
             rooms.append((room, membership, peer))
-        return rooms, snapshot.ignored_by(user.id)
+        return rooms, snapshot.ignored_by(user.id), session
 
     return work

@@ -517,8 +517,9 @@ class Hub:
             case ConnectionsEnded():
                 for client in self.clients_of(notice.user_id):
                     hashes = notice.token_hashes
-                    if hashes is None or client.token_hash in hashes:
-                        client.handle.close(notice.code, notice.reason)
+                    is_meant = hashes is None or client.token_hash in hashes
+                    if is_meant and client.number != notice.besides:
+                        client.end(notice.code, notice.reason)
             case _:
                 pass
 

@@ -43,6 +43,7 @@ class JsonClient(Client):
 
     __slots__ = (
         "_auth_failures",
+        "_closing",
         "_doorman",
         "_hub",
         "_is_leaving",
@@ -71,6 +72,7 @@ class JsonClient(Client):
         self._doorman = doorman
         self._auth_failures = 0
         self._is_leaving = False
+        self._closing: CloseCode | None = None
         self._malformed: deque[float] = deque(maxlen=MALFORMED_MAX)
         self.is_synced = False
         """Whether it is shown events; it asks for them by `sync`."""
@@ -99,6 +101,8 @@ class JsonClient(Client):
                 self.send(answer)
             if self._is_leaving:
                 self.handle.close()
+            elif self._closing is not None:
+                self.end(self._closing)
 
     def binary(self) -> None:
         """See `Client.binary`."""
@@ -176,7 +180,7 @@ class JsonClient(Client):
         for room_id in tuple(self.rooms):  # what happens meanwhile is in the reply
             self._hub.unsubscribe(self, room_id)
         while True:
-            changes = self.changes
+            changes, user = self.changes, self._known()
             missed = await histories.missed(user, request.epoch, request.rooms, request.limit)
             if self.changes == changes:  # else a membership began or ended while it was read
                 break
@@ -235,6 +239,7 @@ class JsonClient(Client):
             room = await self._router.room(self, self.user, request.room)
         outcome = await self._router.run(self, request.text, room=room)
         self._is_leaving = outcome.is_goodbye
+        self._closing = outcome.closing
         return {"result": outcome.result, "lines": list(outcome.lines)}
 
     def _known(self) -> User:

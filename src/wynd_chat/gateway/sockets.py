@@ -183,7 +183,8 @@ class Sockets:
             log.info("client %d: closed, code %d", client.number, event.code)
             self._metrics.closed(client.face.value, event.sent or event.code)
             self._hub.closed(client)
-            self._services.rate_limits.forget(client.number)
+            await self._router.terminals.left(client.number)
+            await self._doorman.left(client)
 
     async def _failed(self, error: HandlerError) -> None:
         self._doorman.failure_of(error.exception, error.handle or "a handler")

@@ -110,9 +110,13 @@ class TextClient(Client):
         if is_command(text):
             outcome = await self._router.run(self, text)
             for line in outcome.lines:
-                await self.send(line)
+                sent = self.send(line)
+                if outcome.closing is None:  # else a client that does not read would go on
+                    await sent
             if outcome.is_goodbye:
                 self.handle.close()
+            elif outcome.closing is not None:
+                self.end(outcome.closing)
         elif self.user is None or self.current is None:
             self.send(text_face.NAME_FIRST)
         elif text:

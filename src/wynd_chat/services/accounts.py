@@ -6,6 +6,7 @@ How an account is made and logged into is `logins`. Knows no face and no connect
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ from wynd_chat.domain.models import (
     UserStatus,
 )
 from wynd_chat.domain.names import UserName, parse_user_name, suggestions, user_key
+from wynd_chat.domain.sessions import GUEST_MS, is_over, renewed
 from wynd_chat.domain.text import accept_text, clean_line
 from wynd_chat.ports.outlet import AwayChanged, IgnoresChanged, UserChanged, UserRenamed
+from wynd_chat.ports.store import StoreFailure
 from wynd_chat.services.bans import check_newcomer, check_not_banned
 
 if TYPE_CHECKING:
@@ -33,9 +36,10 @@ if TYPE_CHECKING:
     from wynd_chat.ports.store import Snapshot, Store, Transaction
     from wynd_chat.services.presence import Presences
 
-__all__ = ["Accounts", "enter_lobby", "free_name", "hash_of", "new_user"]
+__all__ = ["UNKNOWN_TOKEN", "Accounts", "enter_lobby", "free_name", "hash_of", "new_user"]
 
-GUEST_TOKEN_MS = 24 * 3600 * 1000  # chat.v1: a guest resumes within a day
+log = logging.getLogger("wynd_chat.accounts")
+
 PREFERENCES = ("timestamps", "ids", "joins", "color", "bell")
 SUGGESTIONS_TRIED = 100
 UNKNOWN_TOKEN = "this token is not valid, log in again"
@@ -148,7 +152,7 @@ class Accounts:
             kind=SessionKind.GUEST,
             created_at=now,
             last_seen_at=now,
-            expires_at=now + GUEST_TOKEN_MS,
+            expires_at=now + GUEST_MS,
         )
         await self._store.write(lambda tx: tx.put_session(session))
         return token
@@ -164,7 +168,7 @@ class Accounts:
 
         def look(snapshot: Snapshot) -> tuple[User, Session] | None:
             session = snapshot.session(token_hash)
-            if session is None or (session.expires_at is not None and session.expires_at <= now):
+            if session is None or is_over(session, now):
                 return None
             user = snapshot.user(session.user_id)
             if user is None or user.status is not UserStatus.ACTIVE:
@@ -176,9 +180,27 @@ class Accounts:
         if found is None:
             raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
         user, session = found
+        session = await self._used(session, now)
         if user.is_guest:
             user = await self._take_name_again(user)
         return user, session
+
+    async def _used(self, session: Session, now: int) -> Session:
+        """Note once an hour that a login is used, which renews it."""
+        used = renewed(session, now)
+        if used is None:
+            return session
+
+        def work(tx: Transaction) -> None:
+            if tx.session(used.token_hash) is not None:  # one that ended meanwhile stays ended
+                tx.put_session(used)
+
+        try:
+            await self._store.write(work)
+        except StoreFailure as error:  # reading goes on while nothing can be written
+            log.warning("a login was used and not renewed: %s", error)
+            return session
+        return used
 
     async def rename(self, user: User, text: str) -> User:
         """Give a user another name; an unchanged one changes nothing.

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from wynd_chat.services.accounts import Accounts
     from wynd_chat.services.feed import Feed
     from wynd_chat.services.history import Histories
+    from wynd_chat.services.invitations import Invitations
+    from wynd_chat.services.links import Links
+    from wynd_chat.services.logins import Logins
     from wynd_chat.services.messaging import Messaging
     from wynd_chat.services.moderation import Moderation
     from wynd_chat.services.presence import Presences
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from wynd_chat.services.rooms import Rooms
     from wynd_chat.services.roomsettings import RoomSettings
     from wynd_chat.services.serverbans import ServerBans
+    from wynd_chat.services.sessions import Sessions
 
 __all__ = ["Services"]
 
@@ -38,6 +42,10 @@ class Services:
     accounts: Accounts
     rooms: Rooms
     room_settings: RoomSettings
+    logins: Logins
+    sessions: Sessions
+    invitations: Invitations
+    links: Links
     messaging: Messaging
     histories: Histories
     moderation: Moderation

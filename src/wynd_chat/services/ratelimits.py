@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
-from wynd_chat.domain.ratelimit import Buckets, Rate, SlidingCount, Strikes
+from wynd_chat.domain.ratelimit import Backoff, Buckets, Rate, SlidingCount, Strikes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RateLimits", "TooFast"]
 
+ACCOUNTS_MAX = 200_000  # accounts whose tries are counted; only names that exist get in
 KEYS_MAX = 20_000  # users or addresses remembered per limit; above it the oldest are forgotten
 MINUTE_S = 60.0
 HOUR_S = 3600.0
@@ -44,6 +45,9 @@ class RateLimits:
         self._directs = SlidingCount(limits.new_directs_per_hour, HOUR_S, KEYS_MAX)
         self._uploads = SlidingCount(limits.uploads_per_minute, MINUTE_S, KEYS_MAX)
         self._logins = SlidingCount(limits.logins_per_3_minutes, 3 * MINUTE_S, KEYS_MAX)
+        self._account_logins = SlidingCount(limits.logins_per_3_minutes, 3 * MINUTE_S, ACCOUNTS_MAX)
+        self._guesses = Backoff(capacity=ACCOUNTS_MAX)
+        self._vain_guesses = Backoff(capacity=KEYS_MAX)
         self._registrations = SlidingCount(limits.registrations_per_hour, HOUR_S, KEYS_MAX)
         self._strikes = Strikes(capacity=KEYS_MAX)
         self.refused: dict[str, int] = {}
@@ -73,11 +77,37 @@ class RateLimits:
         """Take one upload."""
         self._take("uploads", self._uploads, user_id)
 
-    def login(self, address: str | None, account: str) -> None:
-        """Take one try to log in, of an address (None: exempt) and for an account's name."""
-        self._take("logins", self._logins, f"account {account}")
+    def login(self, address: str | None, account: str, *, is_known: bool) -> None:
+        """Take one try at a password: of an address (None: exempt), then for an account.
+
+        Tries at an account come ever later until one is right. Names that nobody has are judged
+        alike, in tables of their own, so that many of them push no account out.
+
+        Args:
+            address: Whose try it is; what it is refused for is not counted against the account.
+            account: The user's id, or the name that nobody has.
+            is_known: Whether there is such an account.
+        """
         if address is not None:
             self._take("logins", self._logins, f"address {address}")
+        counts = self._account_logins if is_known else self._logins
+        guesses = self._guesses if is_known else self._vain_guesses
+        self._take("logins", guesses, f"account {account}")
+        self._take("logins", counts, f"account {account}")
+
+    def logged_in(self, account: str) -> None:
+        """Note that a password was right: the delay of this account ends."""
+        self._guesses.forgive(f"account {account}")
+
+    def link_code(self, user_id: str) -> None:
+        """Take one try at a code that another device shows."""
+        self._take("logins", self._logins, f"code {user_id}")
+
+    def check_registration(self, address: str | None) -> None:
+        """Refuse an address (None: exempt) that has registered too many; takes nothing."""
+        if address is not None:
+            wait = self._registrations.wait(address, self._clock.monotonic())
+            self._judge("registrations", wait)
 
     def registration(self, address: str | None) -> None:
         """Take one registration of an address (None: exempt)."""
@@ -94,8 +124,10 @@ class RateLimits:
         self._commands.forget(connection)
         self._strikes.forget(connection)
 
-    def _take(self, name: str, limit: Buckets | SlidingCount, key: Hashable) -> None:
-        wait = limit.take(key, self._clock.monotonic())
+    def _take(self, name: str, limit: Buckets | SlidingCount | Backoff, key: Hashable) -> None:
+        self._judge(name, limit.take(key, self._clock.monotonic()))
+
+    def _judge(self, name: str, wait: float | None) -> None:
         if wait is not None:
             self.refused[name] = self.refused.get(name, 0) + 1
             raise TooFast(round(wait, 1) or 0.1)

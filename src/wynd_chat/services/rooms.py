@@ -39,7 +39,16 @@ if TYPE_CHECKING:
     from wynd_chat.ports.store import Snapshot, Store, Transaction
     from wynd_chat.services.presence import Presences
 
-__all__ = ["Entry", "RoomInfo", "Rooms", "direct_key", "hand_over", "known_room", "make_lobby"]
+__all__ = [
+    "Entry",
+    "RoomInfo",
+    "Rooms",
+    "direct_key",
+    "enter_room",
+    "hand_over",
+    "known_room",
+    "make_lobby",
+]
 
 DAY_MS = 24 * 3600 * 1000
 INVITE_MS = 7 * DAY_MS
@@ -376,13 +385,13 @@ class Rooms:
             room = tx.room_by_key(room_name)
             if room is None:
                 room = self._made(tx, user, room_name, new_id, now)
-                return Entry(room, self._entered(tx, user, room, RoomRole.OWNER, now), True, True)
+                return Entry(room, enter_room(tx, user, room, RoomRole.OWNER, now), True, True)
             membership = tx.membership(room.id, user.id)
             if membership is not None:
                 return Entry(room, membership, False, False)
             _check_may_enter(tx, user, room, has_key, key is not None, now)
             self._check_room_count(tx, user)
-            return Entry(room, self._entered(tx, user, room, RoomRole.MEMBER, now), False, True)
+            return Entry(room, enter_room(tx, user, room, RoomRole.MEMBER, now), False, True)
 
         entry = await self._store.write(work)
         if entry.is_new_member:
@@ -419,7 +428,7 @@ class Rooms:
             kind = RoomKind.PRIVATE if is_private else RoomKind.PUBLIC
             room = replace(room, kind=kind, topic=topic, key_hash=key_hash)
             tx.put_room(room)
-            membership = self._entered(tx, user, room, RoomRole.OWNER, now)
+            membership = enter_room(tx, user, room, RoomRole.OWNER, now)
             if topic:
                 event = tx.append(room.id, TopicChanged(author_of(user), topic), now)
                 tx.raise_read(room.id, user.id, event.seq)
@@ -477,7 +486,7 @@ class Rooms:
             if _is_banned(tx.bans(current.id), target, now):
                 raise ChatError(ErrorCode.BANNED, f"{target.name} is banned from #{current.name}")
             self._check_room_count(tx, target)
-            self._entered(tx, target, current, RoomRole.MEMBER, now)
+            enter_room(tx, target, current, RoomRole.MEMBER, now)
             return current, True
 
         current, is_new = await self._store.write(work)
@@ -488,13 +497,15 @@ class Rooms:
     async def invite_link(self, user: User, room: Room) -> str:
         """Return the code of a new invitation: 7 days, 25 uses.
 
+        People can also make an account with one by an administrator.
+
         Raises:
             ChatError: as `invite`.
         """
         code = self._tokens.secret()
         invite = Invite(
             code_hash=hash_of(code),
-            kind=InviteKind.ROOM,
+            kind=InviteKind.REGISTER if user.is_admin else InviteKind.ROOM,
             owner_id=user.id,
             target=room.id,
             uses_left=INVITE_USES,
@@ -519,11 +530,11 @@ class Rooms:
 
         def work(tx: Transaction) -> Entry:
             invite = tx.invite(hash_of(code))
-            room = None if invite is None or invite.target is None else tx.room(invite.target)
+            room = None if invite is None else tx.room(invite.target or self.lobby_id)
             if (
                 invite is None
                 or room is None
-                or invite.kind is not InviteKind.ROOM
+                or invite.kind is InviteKind.CLAIM
                 or invite.expires_at <= now
                 or invite.uses_left < 1
                 or room.archived_at is not None
@@ -536,7 +547,7 @@ class Rooms:
                 raise ChatError(ErrorCode.BANNED, f"you are banned from #{room.name}")
             self._check_room_count(tx, user)
             tx.put_invite(replace(invite, uses_left=invite.uses_left - 1))
-            return Entry(room, self._entered(tx, user, room, RoomRole.MEMBER, now), False, True)
+            return Entry(room, enter_room(tx, user, room, RoomRole.MEMBER, now), False, True)
 
         entry = await self._store.write(work)
         if entry.is_new_member:
@@ -641,24 +652,6 @@ class Rooms:
                 f"at most {self._limits.rooms_per_user_max} rooms, leave one first",
             )
 
-    def _entered(
-        self, tx: Transaction, user: User, room: Room, role: RoomRole, now: int
-    ) -> Membership:
-        """Make the membership, and for accounts the event; a guest's coming is presence."""
-        current = tx.room(room.id) or room
-        membership = Membership(
-            room_id=room.id,
-            user_id=user.id,
-            role=role,
-            joined_seq=current.last_seq,
-            read_seq=current.last_seq,
-        )
-        tx.put_membership(membership)
-        if not user.is_guest:
-            event = tx.append(room.id, Joined(author_of(user)), now)
-            tx.raise_read(room.id, user.id, event.seq)
-        return membership
-
     def _check_may_invite(self, user: User, membership: Membership | None, room: Room) -> None:
         if room.is_direct:
             raise ChatError(ErrorCode.FORBIDDEN, "a conversation of two stays one of two")
@@ -666,6 +659,23 @@ class Rooms:
             raise ChatError(ErrorCode.NOT_MEMBER, f"you are not in #{room.name}")
         if room.kind is RoomKind.PRIVATE:
             check_rank(rank_in(user, membership, room), Rank.OP)
+
+
+def enter_room(tx: Transaction, user: User, room: Room, role: RoomRole, now: int) -> Membership:
+    """Make the membership, and for accounts the event; a guest's coming is presence."""
+    current = tx.room(room.id) or room
+    membership = Membership(
+        room_id=room.id,
+        user_id=user.id,
+        role=role,
+        joined_seq=current.last_seq,
+        read_seq=current.last_seq,
+    )
+    tx.put_membership(membership)
+    if not user.is_guest:
+        event = tx.append(room.id, Joined(author_of(user)), now)
+        tx.raise_read(room.id, user.id, event.seq)
+    return membership
 
 
 def direct_key(one: str, other: str) -> str:

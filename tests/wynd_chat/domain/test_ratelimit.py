@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wynd_chat.domain.ratelimit import Buckets, Rate, SlidingCount, Strikes, TokenBucket
+from wynd_chat.domain.ratelimit import Backoff, Buckets, Rate, SlidingCount, Strikes, TokenBucket
 
 MESSAGES = Rate(10, 2.0)  # chat.md 6
 GAPS = st.lists(st.floats(0, 5, allow_nan=False), min_size=1, max_size=120)
@@ -224,3 +224,46 @@ def test_strikes_of_too_many_keys_are_forgotten_the_oldest_first() -> None:
     assert len(strikes) == 2
     assert strikes.strike("a", 1.0)
     assert not strikes.strike("b", 1.0)
+
+
+def test_tries_are_let_through_ever_later() -> None:
+    backoff = Backoff(free=3, delay_max_s=4.0)
+    tries = [now for now in range(20) if backoff.take("alice", float(now)) is None]
+    assert tries == [0, 1, 2, 3, 5, 9, 13, 17]
+
+
+def test_tries_at_once_are_bounded_by_the_free_ones() -> None:
+    backoff = Backoff(free=3)
+    waits = [backoff.take("alice", 5.0) for _ in range(1000)]
+    assert waits[:4] == [None, None, None, 1.0]
+    assert waits.count(None) == 3
+
+
+def test_the_wait_that_is_told_is_long_enough() -> None:
+    backoff = Backoff()
+    now = 0.0
+    for _ in range(30):
+        wait = backoff.take("alice", now)
+        if wait is not None:
+            now += wait
+            assert backoff.take("alice", now) is None
+
+
+def test_a_right_try_and_a_long_rest_forgive() -> None:
+    backoff = Backoff(free=1, window_s=60.0)
+    assert backoff.take("alice", 0.0) is None
+    assert backoff.take("alice", 0.0) == 1.0
+    backoff.forgive("alice")
+    assert backoff.take("alice", 0.0) is None
+    assert backoff.take("alice", 60.0) is None
+    assert backoff.take("alice", 60.0) == 1.0  # counted from one again
+    backoff.forgive("nobody")
+
+
+def test_others_are_not_held_up_and_memory_is_bounded() -> None:
+    backoff = Backoff(free=1, capacity=10)
+    assert backoff.take("alice", 0.0) is None
+    for number in range(100):
+        assert backoff.take(number, 0.0) is None
+    assert len(backoff) == 10
+    assert backoff.take("alice", 0.0) is None  # forgotten under so many

@@ -1,6 +1,6 @@
 """What each command does, one file per group of the registry."""
 
-from wynd_chat.gateway.commands import me, moderation, rooms, server, talking
+from wynd_chat.gateway.commands import accounts, me, moderation, rooms, server, talking
 
 __all__ = ["HANDLERS"]
 
@@ -8,6 +8,7 @@ HANDLERS = {
     **talking.HANDLERS,
     **rooms.HANDLERS,
     **me.HANDLERS,
+    **accounts.HANDLERS,
     **moderation.HANDLERS,
     **server.HANDLERS,
 }
