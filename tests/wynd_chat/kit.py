@@ -11,9 +11,12 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.wynd_chat.observability import clocks
 from wynd_chat.adapters.broker.memory import MemoryBroker
 from wynd_chat.adapters.store.memory import MemoryStore
+from wynd_chat.domain.errors import ChatError
 from wynd_chat.domain.events import MessageKind
 from wynd_chat.domain.limits import ChatLimits
 from wynd_chat.domain.models import Membership, Room, RoomKind, RoomRole, User, UserKind
@@ -32,6 +35,7 @@ from wynd_chat.services.roomsettings import RoomSettings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from wynd_chat.domain.errors import ErrorCode
     from wynd_chat.domain.events import Event
     from wynd_chat.ports.outlet import Notice
     from wynd_chat.ports.store import NewMessage, Posted, Snapshot, Store, Transaction
@@ -45,6 +49,7 @@ __all__ = [
     "PlainPasswords",
     "Recorder",
     "a_kit",
+    "refusal",
 ]
 
 START_MS = 1_795_435_445_123  # 2026-11-23T12:04:05.123Z
@@ -292,6 +297,11 @@ class Kit:
     async def private_room(self, owner: User, name: str = "ops") -> Room:
         """Make a room that only its members may know of."""
         return await self.change(await self.room(owner, name), kind=RoomKind.PRIVATE)
+
+
+def refusal(code: ErrorCode, sentence: str | None = None) -> pytest.RaisesExc[ChatError]:
+    """Expect a refusal with this code, whose sentence is or begins with a pattern."""
+    return pytest.raises(ChatError, match=sentence, check=lambda error: error.code is code)
 
 
 class _NoFaults:
