@@ -34,6 +34,8 @@ ROUTERS = (
     rooms.router,
     members.router,
     messages.router,
+    sessions.router,
+    tokens.router,
     users.router,
     commands.router,
 )

@@ -14,15 +14,17 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import Room, User
-from wynd_chat.gateway.admission import COOKIES
+from wynd_chat.gateway.admission import query_token
 from wynd_chat.gateway.calls import Mode
+from wynd_chat.gateway.cookies import token_of
 from wynd_chat.gateway.rest.context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Anyone", "Known", "RestCaller", "identify"]
+__all__ = ["Anyone", "Known", "RestCaller", "SameOrigin", "check_origin", "identify"]
 
+FOREIGN = "this page may not write here; its origin is not in server.origins"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _KEY = "wynd_chat.caller"
 _ROOMS: Mapping[str, Room] = {}
@@ -98,6 +100,7 @@ async def identify(request: Request) -> RestCaller:
     caller = RestCaller(None, None, address, context.base_url(request))
     await context.services.server_bans.check_address(address)
     header = request.headers.get("authorization")
+    in_query = query_token(request.query_params, is_allowed=context.doorman.takes_query_tokens())
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -112,29 +115,49 @@ async def identify(request: Request) -> RestCaller:
                 raise
         else:
             await caller.become(user, session.token_hash)
+    if header is None and caller.user is None and in_query is not None:
+        user, session = await context.services.accounts.resume(in_query)
+        await caller.become(user, session.token_hash)
     request.scope[_KEY] = caller
     return caller
 
 
 def _cookie_of(request: Request) -> str | None:
-    return next((request.cookies[name] for name in COOKIES if request.cookies.get(name)), None)
+    return token_of(request.cookies, is_secure=request.url.scheme == "https")
 
 
 def _counts(request: Request) -> bool:
     """Tell whether the cookie of a request counts."""
-    origin = request.headers.get("origin")
     is_read = request.method in SAFE_METHODS
-    if origin is None:
+    if request.headers.get("origin") is None:
         return is_read
-    host = request.headers.get("host", "")
-    rules = context_of(request).origins
-    if rules.allows(origin, host, is_secure=request.url.scheme == "https"):
+    if _is_allowed(request):
         return True
     if is_read:
         return False  # that page cannot read the answer anyway: there are no CORS fields
-    raise ChatError(
-        ErrorCode.FORBIDDEN, "this page may not write here; its origin is not in server.origins"
-    )
+    raise ChatError(ErrorCode.FORBIDDEN, FOREIGN)
+
+
+def _is_allowed(request: Request) -> bool:
+    """Tell whether the page that a request comes from may write here, or it comes from none."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return True
+    host = request.headers.get("host", "")
+    rules = context_of(request).origins
+    return rules.allows(origin, host, is_secure=request.url.scheme == "https")
+
+
+async def check_origin(request: Request) -> None:
+    """Refuse what another site's page sends, also without a cookie: it must log nobody in.
+
+    Raises:
+        ChatError: `forbidden`; `banned` from a banned address.
+    """
+    address = "" if request.client is None else request.client.host
+    await context_of(request).services.server_bans.check_address(address)
+    if not _is_allowed(request):
+        raise ChatError(ErrorCode.FORBIDDEN, FOREIGN)
 
 
 async def anyone(request: Request) -> RestCaller:
@@ -161,5 +184,6 @@ async def known(
     return caller
 
 
+SameOrigin = Depends(check_origin)
 Anyone = Annotated[RestCaller, Depends(anyone)]
 Known = Annotated[RestCaller, Depends(known)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from wynd_chat.domain.errors import ChatError, ErrorCode
+from wynd_chat.domain.errors import ErrorCode
 from wynd_chat.domain.models import Room, User
 from wynd_chat.gateway.rest import objects
 from wynd_chat.gateway.rest.answers import answer, nothing
@@ -99,7 +99,7 @@ async def add_member(
     summary="Leave, or remove somebody",
     status_code=204,
     response_class=Response,
-    responses=refusals(*_CHANGING, ErrorCode.UNSUPPORTED),
+    responses=refusals(*_CHANGING),
 )
 async def remove_member(
     request: Request,
@@ -111,13 +111,11 @@ async def remove_member(
     """End the membership of `me` or, as `/kick` does, of somebody below the caller's role."""
     context = context_of(request)
     target = await _target(context, caller, user)
+    context.services.rate_limits.command(caller.me.id)
     if target.id == caller.me.id:
-        context.services.rate_limits.command(caller.me.id)
         await context.services.rooms.leave(caller.me, room, reason)
-    elif all(spec.name != "kick" for spec in context.router.commands):
-        raise ChatError(ErrorCode.UNSUPPORTED, "members can't be removed on this server")
-    else:  # one way for all faces; names have no white space, so this is one argument
-        await context.router.run(caller, f"/kick @{target.name} {reason}".rstrip(), room=room)
+    else:
+        await context.services.moderation.kick(caller.me, room, target, reason)
     return nothing()
 
 

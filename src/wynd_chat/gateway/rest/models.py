@@ -133,6 +133,12 @@ class MePatch(Taken):
     name: str | None = Field(None, description="The new name.")
     away: str | None = Field(None, description="Null: back. A text, maybe empty: away.")
     prefs: Preferences | None = Field(None, description="Preferences to switch.")
+    old_password: str | None = Field(
+        None, max_length=2048, description="The password now; needed to change it."
+    )
+    password: str | None = Field(
+        None, max_length=2048, description="The new one. All other logins and tokens end."
+    )
 
 
 # Rooms

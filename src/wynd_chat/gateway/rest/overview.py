@@ -27,7 +27,7 @@ async def read_status(request: Request) -> Response:
             "status": "online",
             "version": context.version,
             "uptime_s": int(services.clock.monotonic() - context.started_at),
-            "rooms": await services.rooms.count_public(),
+            "rooms": await services.rooms.count(),
         }
     )
 

@@ -65,6 +65,7 @@ async def read_me(request: Request, caller: Known) -> Response:
     response_model=Me,
     responses=refusals(
         ErrorCode.UNAUTHORIZED,
+        ErrorCode.FORBIDDEN,
         ErrorCode.NAME_TAKEN,
         ErrorCode.NAME_REGISTERED,
         ErrorCode.TOO_LARGE,
@@ -73,7 +74,7 @@ async def read_me(request: Request, caller: Known) -> Response:
     ),
 )
 async def change_me(request: Request, caller: Known, body: MePatch) -> Response:
-    """Change name, away text or preferences; what is wrong with any of them changes none."""
+    """Change name, password, away text or preferences, in this order up to what is refused."""
     services = context_of(request).services
     services.rate_limits.command(caller.me.id)
     user = caller.me
@@ -81,6 +82,10 @@ async def change_me(request: Request, caller: Known, body: MePatch) -> Response:
         accept_text(body.away, services.limits.reason_chars_max, "away text")
     if body.name is not None:  # the one that can be refused by what is stored comes first
         user = await services.accounts.rename(user, body.name)
+    if body.password is not None:
+        await services.logins.change_password(
+            user, body.old_password or "", body.password, caller.token_hash
+        )
     if "away" in body.model_fields_set:
         user = await services.accounts.set_away(user, body.away)
     if body.prefs is not None:

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.wynd_chat.gateway.rest.refusals_kit import assert_refused
 from wynd_chat.domain.models import RoomKind
-from wynd_chat.gateway.commands import HANDLERS
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.wynd_chat.gateway.chat_kit import RunningChat, Visitor
 
 
@@ -105,19 +102,18 @@ async def test_a_conversation_keeps_its_two(chat: RunningChat) -> None:
     assert_refused(await bob.post("/rooms/@Alice/invites"), "forbidden")
 
 
-async def test_removing_somebody_is_the_kick_of_all_faces(
-    chat: RunningChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alice, bob = await chat.account("Alice"), await chat.account("Bob")
-    await chat.room(alice, "dev", bob)
-    if "kick" in HANDLERS:
-        assert_refused(await bob.call("DELETE", "/rooms/dev/members/Alice"), "forbidden")
-        removed = await alice.call("DELETE", "/rooms/dev/members/bob?reason=spam%20again")
-        assert removed.status_code == 204
-        assert await names(alice) == ["Alice"]
-    monkeypatch.delitem(HANDLERS, "kick", raising=False)
-    refused = await alice.call("DELETE", "/rooms/dev/members/Bob")
-    assert_refused(refused, "unsupported", "members can't be removed on this server")
+async def test_who_is_above_removes_others(chat: RunningChat) -> None:
+    alice, bob, carol = [await chat.account(name) for name in ("Alice", "Bob", "Carol")]
+    room = await chat.room(alice, "dev", bob, carol)
+    refused = await bob.call("DELETE", "/rooms/dev/members/Carol")
+    assert_refused(refused, "forbidden", "only ops can do that")
+    await chat.make_op(bob, room)
+    assert_refused(await bob.call("DELETE", "/rooms/dev/members/Alice"), "forbidden")
+    removed = await bob.call("DELETE", "/rooms/dev/members/@carol?reason=spam%0Aagain")
+    assert (removed.status_code, removed.content) == (204, b"")
+    assert await names(alice) == ["Alice", "Bob"]
+    assert_refused(await bob.call("DELETE", "/rooms/dev/members/Carol"), "not_found")
+    assert (await carol.call("PUT", "/rooms/dev/members/me")).status_code == 201
 
 
 async def test_an_invitation_lets_others_in(chat: RunningChat) -> None:

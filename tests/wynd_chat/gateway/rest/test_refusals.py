@@ -208,7 +208,6 @@ ELSEWHERE = {
         )
     },
     ("POST /rooms", "not_found"): "test_rooms.py: where only admins make rooms",
-    (f"DELETE {MEMBER}", "unsupported"): "test_members.py: where there is no /kick",
 }
 # A request without parameters has nothing to be malformed.
 NOTHING_TO_GET_WRONG = {
