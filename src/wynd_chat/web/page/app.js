@@ -81,12 +81,12 @@ export class Page {
     if (seq > 0) {
       this.#target = { room: first, seq };
       const room = this.store.find(first);
-      if (room !== undefined) {
+      if (room?.state.value === "ready") {
         await this.chat.loadAround(room, seq);
         room.touch();
       }
     }
-    this.chat.openRoom(first);
+    this.chat.openRoom(first, seq || 0);
   }
 
   /** @param {string} view @param {string} code */

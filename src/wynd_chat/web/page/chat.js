@@ -32,8 +32,9 @@ export class Chat {
   #isSyncWanted = false;
   #noteId = 0;
   #membersTimer = 0;
-  /** The room whose address was asked for before it was known. */
+  /** The room whose address was asked for before it was known, and a message of it. */
   #wantedRoom = "";
+  #wantedSeq = 0;
   /** @type {(message: import("./wire.js").Message, room: RoomState) => void} told of foreign live messages */
   onMessage = () => {};
 
@@ -199,7 +200,7 @@ export class Chat {
       store.stage.value = "ready";
     });
     await this.#refreshRooms();
-    if (!hadRooms && this.#wantedRoom !== "") this.openRoom(this.#wantedRoom);
+    if (!hadRooms && this.#wantedRoom !== "") this.openRoom(this.#wantedRoom, this.#wantedSeq);
     this.#outbox.open(store.limits.value);
     this.#settlePending();
     const open = store.room.value;
@@ -441,10 +442,12 @@ export class Chat {
   /**
    * Go to a room that I am in; one that is not known yet is gone to after the next `sync`.
    * @param {string} name
+   * @param {number} [seq] a message to show, where the room is not loaded yet
    */
-  openRoom(name) {
+  openRoom(name, seq = 0) {
     const store = this.#store;
     const room = store.find(name);
+    this.#wantedSeq = seq;
     if (room === undefined) {
       this.#wantedRoom = name;
       if (store.rooms.value.size === 0) return;
@@ -482,9 +485,11 @@ export class Chat {
   /** @param {RoomState} room */
   async #loadRoom(room) {
     room.state.value = "loading";
-    const place = this.#preferences.place(room.name);
+    const place = this.#wantedSeq > 0 ? null : this.#preferences.place(room.name);
+    const around = this.#wantedSeq || (place?.seq ?? 0);
+    this.#wantedSeq = 0;
     try {
-      const where = place === null ? {} : { around: place.seq };
+      const where = around === 0 ? {} : { around };
       room.history.reset(await this.#api.messages(room.name, { ...where, limit: PAGE }));
       room.place = place;
       room.state.value = "ready";

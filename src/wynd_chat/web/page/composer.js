@@ -201,7 +201,7 @@ export function Composer({ page, room }) {
   const isOpen = choices.value.length > 0;
   const place = room.kind.value === "dm" ? room.title : `#${room.name}`;
 
-  return html`<div class="composer" data-region="composer">
+  return html`<div class="composer" id="composer" data-region="composer">
     ${isOpen && html`<${Choices} choices=${choices.value} chosen=${chosen.value} kind=${token.value?.kind ?? "/"} onChoose=${choose} />`}
     ${ready.length > 0 && html`<${Tray} page=${page} uploads=${ready} />`}
     <div class="composer-box">

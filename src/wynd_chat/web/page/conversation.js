@@ -206,9 +206,9 @@ function LogView({ page, room }) {
 
   const state = room.state.value;
   return html`<div class="log" data-region="log">
-    <div class="scroller" ref=${scroller}>
+    <div class="scroller" ref=${scroller} role="log" aria-live="off" aria-label=${`Messages in ${room.title}`}>
       <div class="sentinel" aria-hidden="true"></div>
-      <ol class="messages" ref=${list} role="log" aria-live="off" aria-label=${`Messages in ${room.title}`} onClick=${page.clicked} onCopy=${copied}></ol>
+      <ol class="messages" ref=${list} onClick=${page.clicked} onCopy=${copied}></ol>
       <div class="sentinel" aria-hidden="true"></div>
     </div>
     ${(state === "loading" || state === "empty") && html`<${Skeleton} />`}

@@ -222,9 +222,10 @@ export class MessageLog {
   /** Move the keyboard into the log. @returns {boolean} whether there is a row */
   focus() {
     const articles = this.#articles();
-    const target = this.#current !== null && this.#current.isConnected ? this.#current : articles.at(-1);
-    target?.focus({ preventScroll: false });
-    return target !== undefined;
+    const isElsewhere = !this.#isFollowing && this.#current?.isConnected;
+    const target = isElsewhere ? this.#current : articles.at(-1);
+    target?.focus();
+    return target !== undefined && target !== null;
   }
 
   // What is new
@@ -269,7 +270,8 @@ export class MessageLog {
 
   /** @returns {Promise<boolean>} whether there was more */
   async #growUp() {
-    const source = /** @type {LogSource} */ (this.#source);
+    const source = this.#source;
+    if (source === null) return false;
     const { history } = source;
     if (this.#from === 0 && history.hasBefore) {
       const first = history.first;
@@ -294,7 +296,8 @@ export class MessageLog {
 
   /** @returns {Promise<boolean>} */
   async #growDown() {
-    const source = /** @type {LogSource} */ (this.#source);
+    const source = this.#source;
+    if (source === null) return false;
     const { history } = source;
     if (this.#to >= history.events.length && history.hasAfter) {
       await source.loadNewer();
@@ -319,11 +322,12 @@ export class MessageLog {
 
   /** @param {() => Promise<unknown>} work @returns {Promise<void>} */
   #serially(work) {
-    this.#queue = this.#queue.then(work).then(
+    const done = this.#queue.then(work).then(
       () => undefined,
       (error) => this.#events.failed(error),
     );
-    return this.#queue;
+    this.#queue = done.catch(() => undefined); // told to whoever waits for `done`; the next one goes on
+    return done;
   }
 
   /** @param {IntersectionObserverEntry[]} entries */

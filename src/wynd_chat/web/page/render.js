@@ -50,7 +50,7 @@ function drawFence({ language, text }) {
     copy.textContent = (await copyText(text)) ? "Copied" : "Not copied";
   });
   const code = element("code", { "data-language": language || null }, text);
-  return element("div", { class: "fence", dir: "ltr" }, element("pre", {}, code), copy);
+  return element("div", { class: "fence", dir: "ltr" }, element("pre", { tabindex: "0" }, code), copy);
 }
 
 /** @param {Inline[]} parts @param {Context} context @returns {Node[]} */

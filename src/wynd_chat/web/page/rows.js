@@ -42,9 +42,9 @@ export function drawRow(row, context) {
     case "pending":
       return drawPending(row.pending, row.isFirst, context);
     case "day":
-      return element("li", { class: "day", role: "none" }, element("span", {}, dayName(row.at, context.now())));
+      return element("li", { class: "day" }, element("span", {}, dayName(row.at, context.now())));
     case "line":
-      return element("li", { class: "unread-line", role: "none" }, element("span", {}, `${counted(row.count, "new message")}`));
+      return element("li", { class: "unread-line" }, element("span", {}, `${counted(row.count, "new message")}`));
     case "run":
       return event(describeRun(row.events), row.events.at(-1)?.at ?? 0, row.events.length === 1 ? row.events[0]?.seq : undefined);
     case "event":
@@ -52,7 +52,7 @@ export function drawRow(row, context) {
     case "note":
       return drawNote(row.note);
     default:
-      return element("li", { class: "start", role: "none" }, context.start());
+      return element("li", { class: "start" }, context.start());
   }
 }
 
@@ -133,7 +133,7 @@ function frame({ author, at, isFirst, isAction, classes, content }) {
   }
   article.append(element("div", { class: "content" }, ...content));
   const names = ["message", isFirst ? "is-first" : "", isAction ? "is-action" : "", ...classes];
-  return element("li", { class: names.filter((value) => value !== "").join(" "), role: "none" }, article);
+  return element("li", { class: names.filter((value) => value !== "").join(" ") }, article);
 }
 
 /** @param {string} kind @returns {HTMLElement | null} */
@@ -214,7 +214,7 @@ function drawSystem(message, context) {
     text,
     element("time", { datetime: new Date(message.at).toISOString(), title: fullTime(message.at) }, clockTime(message.at)),
   );
-  const row = element("li", { class: "announcement", role: "none" }, article);
+  const row = element("li", { class: "announcement" }, article);
   row.dataset["seq"] = String(message.seq);
   return row;
 }
@@ -229,13 +229,13 @@ function drawNote(note) {
     element("div", { class: "note-lines" }, ...lines),
     element("button", { type: "button", class: "icon-button note-close", "aria-label": "Close this note", "data-note": note.id, tabindex: "-1" }, icon("close")),
   );
-  return element("li", { class: note.isError ? "note is-error" : "note", role: "none" }, article);
+  return element("li", { class: note.isError ? "note is-error" : "note" }, article);
 }
 
 /** @param {(string | Node)[]} sentence @param {number} at @param {number} [seq] @returns {HTMLLIElement} */
 function event(sentence, at, seq) {
   const time = element("time", { datetime: new Date(at).toISOString(), title: fullTime(at) }, clockTime(at));
-  const row = element("li", { class: "event", role: "none" }, element("article", { tabindex: "-1" }, element("span", {}, ...sentence), time));
+  const row = element("li", { class: "event" }, element("article", { tabindex: "-1" }, element("span", {}, ...sentence), time));
   if (seq !== undefined) row.dataset["seq"] = String(seq);
   return row;
 }
