@@ -196,6 +196,7 @@ class Chat:
         doorman = self._doorman = Doorman(
             services, hub, lobby.id, self._are_guests_allowed, metrics
         )
+        doorman.takes_query_tokens = lambda: self.settings.auth.query_tokens
         hub.judge = doorman.judge
         router = self._router = Router(
             services,

@@ -17,19 +17,33 @@ from typing import TYPE_CHECKING
 from wynd import Accept, Response
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Face
+from wynd_chat.gateway.cookies import token_of
 
 if TYPE_CHECKING:
     from wynd import Request
     from wynd_chat.gateway.doorman import Doorman
     from wynd_chat.services.bundle import Services
 
-__all__ = ["FACES", "Admission", "Credential", "credential_of", "face_of", "limit_key"]
+__all__ = [
+    "FACES",
+    "IN_ADDRESS",
+    "QUERY_NAMES",
+    "Admission",
+    "Credential",
+    "credential_of",
+    "face_of",
+    "limit_key",
+]
 
 log = logging.getLogger("wynd_chat.gateway")
 
 FACES = {"chat.v1.json": Face.JSON, "chat.v1.text": Face.TEXT}
 BEARER = "bearer."
-COOKIES = ("__Host-wynd_chat", "wynd_chat")
+QUERY_NAMES = ("token", "access_token")
+# Such a token is in logs by now; who sent it is not taken for somebody who sent none either.
+IN_ADDRESS = ChatError(
+    ErrorCode.UNAUTHORIZED, "tokens in an address are refused, send Authorization: Bearer TOKEN"
+)
 WINDOW_S = 10.0
 ADDRESSES_MAX = 20_000
 
@@ -40,7 +54,7 @@ class Credential:
 
     token: str
     source: str
-    """"header", "cookie" or "subprotocol"."""
+    """"header", "cookie", "subprotocol", or "query" where that is allowed."""
 
 
 def face_of(request: Request) -> Face | None:
@@ -54,8 +68,8 @@ def face_of(request: Request) -> Face | None:
     return next((FACES[name] for name in offered if name in FACES), None)
 
 
-def credential_of(request: Request) -> Credential | None:
-    """Return the first credential: `Authorization`, cookie, `bearer.` subprotocol.
+def credential_of(request: Request, *, takes_query: bool = False) -> Credential | None:
+    """Return the first credential: `Authorization`, cookie, `bearer.` subprotocol, address.
 
     Without an Origin, cookies are ignored: browsers send one, and only browsers have cookies.
     """
@@ -64,13 +78,21 @@ def credential_of(request: Request) -> Credential | None:
     if scheme.lower() == "bearer" and token.strip():
         return Credential(token.strip(), "header")
     if request.origin is not None:
-        for name in COOKIES:
-            if request.cookies.get(name):
-                return Credential(request.cookies[name], "cookie")
+        cookie = token_of(request.cookies, is_secure=request.secure)
+        if cookie is not None:
+            return Credential(cookie, "cookie")
     for name in request.subprotocols:
         if name.startswith(BEARER):
             return Credential(_decoded(name.removeprefix(BEARER)), "subprotocol")
+    in_query = _in_query(request) if takes_query else None
+    if in_query is not None:
+        return Credential(in_query, "query")
     return None
+
+
+def _in_query(request: Request) -> str | None:
+    query = request.query_params
+    return next((query[name][-1] for name in QUERY_NAMES if any(query.get(name, ()))), None)
 
 
 def limit_key(address: str) -> str | None:
@@ -140,16 +162,17 @@ class Admission:
             await self._services.server_bans.check_address(address)
         except ChatError as error:
             return _banned(error)
-        credential = credential_of(request)
-        if credential is not None and credential.source == "header":
+        takes_query = self._doorman.takes_query_tokens()
+        if not takes_query and _in_query(request) is not None:
+            return _unknown(IN_ADDRESS)
+        credential = credential_of(request, takes_query=takes_query)
+        if credential is not None and credential.source in ("header", "query"):
             try:
                 user, _ = await self._doorman.resume(credential.token)
             except ChatError as error:
                 if error.code is ErrorCode.BANNED:
                     return _banned(error)
-                return Response(
-                    f"{error.sentence}\n", status=401, headers=[("www-authenticate", "Bearer")]
-                )
+                return _unknown(error)
             wait = self._doorman.flood_wait(user.id)
             if wait is not None:
                 return _try_later(wait, "flooding")
@@ -169,6 +192,11 @@ class Admission:
             return times[0] + WINDOW_S - now
         times.append(now)
         return None
+
+
+def _unknown(error: ChatError) -> Response:
+    headers = [("www-authenticate", "Bearer")]
+    return Response(f"{error.sentence}\n", status=401, headers=headers)
 
 
 def _banned(error: ChatError) -> Response:

@@ -53,6 +53,8 @@ class Doorman:
         self._are_guests_allowed = are_guests_allowed
         self._flooders: dict[str, float] = {}
         self._metrics = metrics or Metrics()
+        self.takes_query_tokens: Callable[[], bool] = lambda: False
+        """Whether a token in an address counts; set by the composition root."""
         self.revocation = Revocation(services, hub)
         """Looks after the logins of those who are in."""
 

@@ -147,7 +147,7 @@ class Sockets:
         self._hub.opened(client)
         self._metrics.opened(face.value)
         log.info("client %d: opened, %s face", client.number, face.value)
-        credential = credential_of(request)
+        credential = credential_of(request, takes_query=self._doorman.takes_query_tokens())
         if isinstance(client, TextClient):
             client.greet()
         if credential is not None:

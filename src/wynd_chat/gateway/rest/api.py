@@ -12,7 +12,17 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from wynd_chat.gateway.rest import commands, members, messages, overview, problems, rooms, users
+from wynd_chat.gateway.rest import (
+    commands,
+    members,
+    messages,
+    overview,
+    problems,
+    rooms,
+    sessions,
+    tokens,
+    users,
+)
 from wynd_chat.gateway.rest.context import Context
 from wynd_chat.gateway.rest.documents import document_routes
 from wynd_chat.gateway.rest.idempotency import Answers

@@ -14,7 +14,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import Room, User
-from wynd_chat.gateway.admission import query_token
+from wynd_chat.gateway.admission import IN_ADDRESS, QUERY_NAMES
 from wynd_chat.gateway.calls import Mode
 from wynd_chat.gateway.cookies import token_of
 from wynd_chat.gateway.rest.context import context_of
@@ -100,7 +100,11 @@ async def identify(request: Request) -> RestCaller:
     caller = RestCaller(None, None, address, context.base_url(request))
     await context.services.server_bans.check_address(address)
     header = request.headers.get("authorization")
-    in_query = query_token(request.query_params, is_allowed=context.doorman.takes_query_tokens())
+    in_query = next(
+        (request.query_params[one] for one in QUERY_NAMES if one in request.query_params), None
+    )
+    if in_query is not None and not context.doorman.takes_query_tokens():
+        raise ChatError(IN_ADDRESS.code, IN_ADDRESS.sentence)
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():

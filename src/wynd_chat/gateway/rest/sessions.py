@@ -127,9 +127,7 @@ async def register(request: Request, caller: Anyone, body: NewAccount) -> Respon
     services = context_of(request).services
     address = limit_key(caller.address)
     if _is_own_name(caller.user, body.name):
-        user = await services.logins.register_guest(
-            caller.me, body.password, address, body.invite
-        )
+        user = await services.logins.register_guest(caller.me, body.password, address, body.invite)
         return answer({"user": user_object(user), "room": None}, 201)
     made = await services.logins.register(body.name, body.password, address, body.invite)
     room = None if made.room is None else made.room.shown

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from wynd_chat.domain.errors import ErrorCode
+from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import User
 from wynd_chat.domain.text import accept_text
 from wynd_chat.gateway.rest import objects
@@ -24,6 +24,8 @@ from wynd_chat.wire.times import time_text
 __all__ = ["router"]
 
 router = api_router("Users")
+
+PASSWORDS = {"old_password", "password"}
 
 
 @router.get(
@@ -74,18 +76,24 @@ async def read_me(request: Request, caller: Known) -> Response:
     ),
 )
 async def change_me(request: Request, caller: Known, body: MePatch) -> Response:
-    """Change name, password, away text or preferences, in this order up to what is refused."""
+    """Change name, away text or preferences; what is wrong with any of them changes none.
+
+    A password is changed by itself.
+    """
     services = context_of(request).services
     services.rate_limits.command(caller.me.id)
     user = caller.me
+    if body.model_fields_set & PASSWORDS:
+        if body.model_fields_set != PASSWORDS or not (body.password and body.old_password):
+            raise ChatError(ErrorCode.BAD_REQUEST, "send old_password and password, nothing else")
+        await services.logins.change_password(
+            user, body.old_password, body.password, caller.token_hash
+        )
+        return answer(_me(services, user))
     if body.away is not None:
         accept_text(body.away, services.limits.reason_chars_max, "away text")
     if body.name is not None:  # the one that can be refused by what is stored comes first
         user = await services.accounts.rename(user, body.name)
-    if body.password is not None:
-        await services.logins.change_password(
-            user, body.old_password or "", body.password, caller.token_hash
-        )
     if "away" in body.model_fields_set:
         user = await services.accounts.set_away(user, body.away)
     if body.prefs is not None:
