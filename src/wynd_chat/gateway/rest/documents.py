@@ -19,10 +19,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from wynd_chat.domain.errors import ErrorCode
 from wynd_chat.gateway.rest.answers import answer, matches
 from wynd_chat.gateway.rest.context import context_of
 from wynd_chat.gateway.rest.models import NewMessage
-from wynd_chat.gateway.rest.problems import FieldProblem, Problem
+from wynd_chat.gateway.rest.problems import FieldProblem, Problem, refusals
 from wynd_chat.web.assets import PAGE_HEADERS
 from wynd_chat.wire.schemas import asyncapi_document
 
@@ -73,6 +74,8 @@ def _correct(path: str, method: str, operation: dict[str, Any]) -> None:
     if unfit.get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
         del responses["422"]  # what does not fit is 400 here
     takes_key = method == "post" and path.startswith("/api/v1/")
+    if takes_key and not path.endswith("/messages"):
+        _add_conflict(responses)  # the key of another request
     parameters = operation.setdefault("parameters", []) if takes_key else []
     if takes_key and all(one["name"] != "Idempotency-Key" for one in parameters):
         parameters.append(
@@ -83,6 +86,15 @@ def _correct(path: str, method: str, operation: dict[str, Any]) -> None:
                 "schema": {"type": "string", "minLength": 1, "maxLength": 64},
             }
         )
+
+
+def _add_conflict(responses: dict[str, Any]) -> None:
+    """Declare that a request can be refused for its `Idempotency-Key`."""
+    (conflict,) = (one for one in refusals(ErrorCode.CONFLICT).items() if one[0] == 409)
+    declared = responses.setdefault("409", conflict[1])
+    said = conflict[1]["description"]
+    if said not in declared["description"]:
+        declared["description"] += f", {said}"
 
 
 def document_routes(api: FastAPI) -> list[Route]:
