@@ -224,17 +224,6 @@ class Rooms:
         rooms = [room for room in await self._store.read(work) if not room.is_direct]
         return sorted(rooms, key=lambda room: room.name or "")
 
-    async def count_public(self) -> int:
-        """Return how many public rooms there are that are not archived."""
-
-        def work(snapshot: Snapshot) -> int:
-            count, after = 0, ""
-            while page := snapshot.list_rooms(after_key=after):
-                count, after = count + len(page), page[-1].name_key or ""
-            return count
-
-        return await self._store.read(work)
-
     async def count(self) -> int:
         """Return how many public rooms there are that are not archived."""
         return len(await self._store.read(lambda snapshot: snapshot.list_rooms(limit=10_000)))
