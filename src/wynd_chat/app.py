@@ -18,6 +18,8 @@ from urllib.parse import quote
 from wynd_chat import __version__
 from wynd_chat.adapters.broker.memory import MemoryBroker
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
+from wynd_chat.adapters.files.folder import FolderFiles
+from wynd_chat.adapters.files.memory import MemoryFiles
 from wynd_chat.adapters.passwords import ArgonPasswords
 from wynd_chat.adapters.store.making import make_store
 from wynd_chat.domain.errors import ChatError, ErrorCode
@@ -40,6 +42,7 @@ from wynd_chat.services.accounts import Accounts
 from wynd_chat.services.bans import AddressBans
 from wynd_chat.services.bundle import Services
 from wynd_chat.services.feed import Feed
+from wynd_chat.services.files import Files
 from wynd_chat.services.history import Histories
 from wynd_chat.services.housekeeping import Housekeeping
 from wynd_chat.services.invitations import Invitations
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from wynd_chat.domain.events import FileInfo
     from wynd_chat.ports.clock import Clock, Tokens
     from wynd_chat.ports.faults import Faults
+    from wynd_chat.ports.files import FileStore
     from wynd_chat.ports.rereading import Reread
     from wynd_chat.ports.store import Store
     from wynd_chat.settings import Settings
@@ -124,6 +128,8 @@ class Chat:
         settings, clock, tokens = self.settings, self._clock, self._tokens
         limits = settings.limits
         store = self._store = self._store or await open_store(settings)
+        contents = self._contents = make_contents(settings, clock)
+        await contents.open()
         lobby = await store.write(
             lambda tx: make_lobby(tx, tokens, settings.rooms.lobby, clock.now_ms())
         )
@@ -191,7 +197,9 @@ class Chat:
             server_bans=ServerBans(
                 store, hub, feed, clock, tokens, limits, AddressBans(store, clock)
             ),
+            files=Files(store, contents, clock, tokens, limits, rate_limits, lobby.id),
         )
+        services.files.start()
 
         doorman = self._doorman = Doorman(
             services, hub, lobby.id, self._are_guests_allowed, metrics
@@ -295,6 +303,8 @@ class Chat:
         self._lag.stop()
         await self.health.close()
         await self.services.feed.close()
+        await self.services.files.close()
+        await self._contents.close()
         await self.services.store.close()
         for passwords in self._passwords:
             passwords.close()
@@ -321,14 +331,21 @@ class Chat:
     def _sizes(self) -> tuple[int, int]:
         """Return bytes of the database, its log included, and of all files."""
         if self.settings.storage.is_ephemeral:
-            return 0, 0
+            return 0, self._contents.held_bytes
         folder = self.settings.storage.directory
         database = sum(path.stat().st_size for path in folder.glob("chat.sqlite3*"))
-        return database, 0
+        return database, self._contents.held_bytes
 
     def _file_link(self, file: FileInfo) -> str:
         base = self.settings.server.public_url or self.local_url
         return f"{base.rstrip('/')}/files/{file.id}/{quote(file.name, safe='')}"
+
+
+def make_contents(settings: Settings, clock: Clock) -> FileStore:
+    """Return where files are kept: in the data directory, or nowhere but in memory."""
+    if settings.storage.is_ephemeral:
+        return MemoryFiles(clock)
+    return FolderFiles(settings.storage.directory / "files", clock)
 
 
 def _cannot_reread() -> Reread:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wynd_chat.ports.store import Store
     from wynd_chat.services.accounts import Accounts
     from wynd_chat.services.feed import Feed
+    from wynd_chat.services.files import Files
     from wynd_chat.services.history import Histories
     from wynd_chat.services.invitations import Invitations
     from wynd_chat.services.links import Links
@@ -50,3 +51,4 @@ class Services:
     histories: Histories
     moderation: Moderation
     server_bans: ServerBans
+    files: Files

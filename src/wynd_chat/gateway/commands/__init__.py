@@ -1,6 +1,6 @@
 """What each command does, one file per group of the registry."""
 
-from wynd_chat.gateway.commands import accounts, me, moderation, rooms, server, talking
+from wynd_chat.gateway.commands import accounts, files, me, moderation, rooms, server, talking
 
 __all__ = ["HANDLERS"]
 
@@ -9,6 +9,7 @@ HANDLERS = {
     **rooms.HANDLERS,
     **me.HANDLERS,
     **accounts.HANDLERS,
+    **files.HANDLERS,
     **moderation.HANDLERS,
     **server.HANDLERS,
 }

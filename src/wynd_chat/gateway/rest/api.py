@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from wynd_chat.gateway.rest import (
     commands,
+    files,
     members,
     messages,
     overview,
@@ -48,6 +49,7 @@ ROUTERS = (
     tokens.router,
     users.router,
     commands.router,
+    files.router,
 )
 """In the order of the document; a route that is more exact than another comes before it."""
 
@@ -120,11 +122,12 @@ class Envelope:
                 message = {**message, "body": b""}
             await send(message)
 
-        inner = {**scope, "method": "GET"} if is_head else scope
+        inner = {**scope, "method": "GET", "wynd_chat.is_head": True} if is_head else scope
         try:
             await self._app(inner, receive, sending)
         except Exception as error:
             if has_begun:
                 raise
-            told = self._doorman.failure_of(error, f"{scope['method']} {scope['path']}")
+            what = f"{scope['method']} {problems.path_for_log(scope['path'])}"
+            told = self._doorman.failure_of(error, what)
             await problems.problem(told)(inner, receive, sending)

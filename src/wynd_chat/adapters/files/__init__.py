@@ -1,0 +1,1 @@
+"""Where the contents of files are kept: a folder, or memory."""
