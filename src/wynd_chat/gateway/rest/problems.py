@@ -7,6 +7,7 @@ is raised below becomes one here; exception text never leaves the server.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -36,6 +37,7 @@ __all__ = [
     "Refused",
     "install",
     "not_found",
+    "path_for_log",
     "problem",
     "refusals",
     "validation_error",
@@ -93,6 +95,9 @@ SENTENCES = {
 
 
 NOTHING_THERE = ChatError(ErrorCode.NOT_FOUND, "there is nothing at this address")
+
+
+_SECRET_PATH = re.compile(r"^(/(?:u|join|claim|link|api/v1/link)/)[^/]+")
 
 
 class FieldProblem(BaseModel):
@@ -188,6 +193,11 @@ def refusals(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def path_for_log(path: str) -> str:
+    """Return a path as the log may have it: without the codes that are secrets."""
+    return _SECRET_PATH.sub(r"\1…", path)
+
+
 def validation_error(error: ValidationError) -> RequestValidationError:
     """Return the error of a body that was validated by hand."""
     return RequestValidationError(
@@ -209,7 +219,8 @@ def install(api: FastAPI, doorman: Doorman, routes: Sequence[BaseRoute]) -> None
         return problem(error)
 
     async def failed(request: Request, error: Exception) -> Response:
-        return problem(doorman.failure_of(error, f"{request.method} {request.url.path}"))
+        what = f"{request.method} {path_for_log(request.url.path)}"
+        return problem(doorman.failure_of(error, what))
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
