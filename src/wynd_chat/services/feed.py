@@ -102,6 +102,21 @@ class Feed:
         for key in [key for key in self._reads if key[0] == room_id]:
             del self._reads[key]  # whoever asks from now on reads anew
 
+    async def refresh(self) -> None:
+        """Look for what another program committed, in every room that was ever listened to.
+
+        Raises:
+            StoreFailure: the store cannot be read.
+        """
+        room_ids = tuple(self._tracks)
+
+        def work(snapshot: Snapshot) -> dict[str, int]:
+            rooms = (snapshot.room(room_id) for room_id in room_ids)
+            return {room.id: room.last_seq for room in rooms if room is not None}
+
+        for room_id, seq in (await self._store.read(work)).items():
+            self._woken(room_id, seq)
+
     def known_head(self, room_id: str) -> int | None:
         """Return the head of a room that is listened to."""
         track = self._tracks.get(room_id)

@@ -79,6 +79,19 @@ async def test_a_node_that_is_woken_reads_what_it_missed(kit: Kit) -> None:
     await node.feed.close()
 
 
+async def test_what_another_program_committed_is_shown_after_a_refresh(kit: Kit) -> None:
+    node = OtherNode(kit)
+    alice = await kit.guest("Alice")
+    node.feed.head(kit.lobby.id, 0)
+    await kit.say(alice, kit.lobby, "a", "b")
+    assert node.outlet.events == []
+    await node.feed.refresh()
+    await eventually(lambda: node.outlet.seqs(kit.lobby) == [1, 2])
+    await node.feed.refresh()
+    assert node.outlet.seqs(kit.lobby) == [1, 2]
+    await node.feed.close()
+
+
 async def test_a_wake_up_for_a_room_nobody_listens_to_reads_nothing(kit: Kit) -> None:
     node = OtherNode(kit)
     alice = await kit.guest("Alice")
