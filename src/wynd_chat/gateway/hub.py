@@ -362,17 +362,18 @@ class Hub:
 
     def _show_json(self, cast: Cast, room: Room, event: Event) -> None:
         body = event.body
-        own: Collection[Client] = ()
-        if isinstance(body, Message) and body.cid is not None:
-            own = [
-                client
-                for client in self._users.get(body.author.id or "", ())
-                if client in cast.clients[Face.JSON] and client.is_plain
-            ]
         frame = json_face.encode_event(event, room.shown, with_cid=False)
+        if not isinstance(body, Message) or body.cid is None:
+            self._publish("j" + room.id, frame, (), cast.clients[Face.JSON])
+            return
+        own = [
+            client
+            for client in self._users.get(body.author.id or "", ())
+            if client in cast.clients[Face.JSON] and client.is_plain
+        ]
         self._publish("j" + room.id, frame, own, cast.clients[Face.JSON])
         if own:
-            mine = Prepared(json_face.encode_event(event, room.shown, with_cid=True))
+            mine = Prepared(json_face.add_cid(frame, body.cid))
             for client in own:
                 client.handle.send_text(mine)
 

@@ -58,6 +58,7 @@ __all__ = [
     "RequestId",
     "Send",
     "Sync",
+    "add_cid",
     "author_object",
     "command_object",
     "decode",
@@ -321,6 +322,16 @@ def encode_error(request_id: RequestId, error: ChatError) -> str:
 def encode_event(event: Event, room_shown: str, *, with_cid: bool) -> str:
     """Return the frame of a durable event; see `event_object`."""
     return _encode(event_object(event, room_shown, with_cid=with_cid))
+
+
+def add_cid(frame: str, cid: str) -> str:
+    """Return a message's frame as its author gets it: with the `cid`, which comes last.
+
+    Args:
+        frame: What `encode_event` returned without it.
+        cid: The message's.
+    """
+    return f'{frame[:-1]},"cid":{_encode(cid)}}}'
 
 
 def encode_presence(user: Author, state: str, text: str | None = None) -> str:

@@ -7,14 +7,17 @@ moment inside.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 __all__ = ["clock_text", "minute_text", "time_text"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_MAX = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last that RFC 3339 can write
+_REMEMBERED = 1024  # moments; an event's is written for its frame, its acknowledgement and pages
 _DAY = 86_400_000  # a zone shifts a moment by less, so that no shift leaves the calendar
 
 
+@lru_cache(_REMEMBERED)
 def time_text(ms: int) -> str:
     """Return RFC 3339 UTC with milliseconds: "2026-11-23T19:24:05.123Z"."""
     moment = _EPOCH + timedelta(milliseconds=min(max(ms, 0), _TIME_MAX))

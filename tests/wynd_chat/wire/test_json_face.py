@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from wynd_chat.wire.json_face import (
     Request,
     Send,
     Sync,
+    add_cid,
     decode,
     encode_error,
     encode_event,
@@ -383,6 +385,13 @@ EVENT_OBJECTS: list[tuple[EventBody, dict[str, Any]]] = [
 def test_an_event_has_its_fields_and_no_others(body: EventBody, wanted: dict[str, Any]) -> None:
     frame = json.loads(encode_event(Event("r_1", 42, AT, body), "dev", with_cid=True))
     assert frame == {"room": "dev", "seq": 42, "at": AT_TEXT} | wanted
+
+
+@pytest.mark.parametrize("cid", ["01JD", '"', "\\", "é€😀", "}", " "])
+def test_a_frame_with_the_cid_added_is_the_frame_with_the_cid(cid: str) -> None:
+    event = Event("r_1", 42, AT, replace(MESSAGE, cid=cid))
+    frame = encode_event(event, "dev", with_cid=False)
+    assert add_cid(frame, cid) == encode_event(event, "dev", with_cid=True)
 
 
 def test_only_the_author_gets_the_cid() -> None:
