@@ -156,8 +156,11 @@ def run(
                     case.path_parameters[parameter] = data.draw(st.sampled_from(values))
         headers = {"Authorization": f"Bearer {server.token}"}
         answer = case.call(base_url=server.url, headers=headers)
-        if answer.status_code != 431:  # an address of more than 16 KiB: no API was asked
-            case.validate_response(answer, checks=checks)
+        # No operation was asked: an address of more than 16 KiB, or with a line break.
+        has_break = any("\n" in str(value) for value in case.path_parameters.values())
+        if answer.status_code == 431 or (answer.status_code == 404 and has_break):
+            return
+        case.validate_response(answer, checks=checks)
 
     try:
         send()
