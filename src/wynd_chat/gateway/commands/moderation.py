@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wynd_chat.gateway.calls import Call
     from wynd_chat.services.bans import BanInfo
 
-__all__ = ["HANDLERS", "ban_object"]
+__all__ = ["EVERYBODY", "HANDLERS", "ban_object"]
 
 SERVER = "--server"
 PURGE = "--purge"

@@ -13,6 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
 from wynd_chat.gateway.rest import (
+    admin,
+    bans,
     commands,
     files,
     members,
@@ -50,6 +52,8 @@ ROUTERS = (
     users.router,
     commands.router,
     files.router,
+    bans.router,
+    admin.router,
 )
 """In the order of the document; a route that is more exact than another comes before it."""
 
