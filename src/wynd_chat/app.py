@@ -30,6 +30,8 @@ from wynd_chat.gateway.calls import Router
 from wynd_chat.gateway.commands import HANDLERS
 from wynd_chat.gateway.control import Control
 from wynd_chat.gateway.doorman import Doorman
+from wynd_chat.gateway.forms import Forms
+from wynd_chat.gateway.forms.html import Frame
 from wynd_chat.gateway.hub import Hub
 from wynd_chat.gateway.listening import Listeners
 from wynd_chat.gateway.operations import Operations
@@ -247,6 +249,11 @@ class Chat:
             lambda: self.settings.metrics.token,
             self._sizes,
         )
+        assets = load_assets()
+        frame = Frame(settings.server.name, f"assets/{assets.hash}/style.css")
+        forms = Forms(
+            services, doorman, frame, self._origins, lambda: self.settings.auth.password_min
+        )
         self.listeners = Listeners(
             hosts=settings.server.host,
             port=settings.server.port,
@@ -259,7 +266,8 @@ class Chat:
             hub=hub,
             operations=operations,
             metrics_endpoint=endpoint_of(settings.metrics.listen),
-            assets=load_assets(),
+            assets=assets,
+            forms=forms,
             base_url=base_url,
             origins=self._origins,
         )

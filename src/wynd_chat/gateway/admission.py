@@ -101,11 +101,11 @@ def limit_key(address: str) -> str | None:
         ip = ip_address(address)
     except ValueError:
         return None  # a Unix socket
+    if ip.version == 6 and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
     if ip.is_loopback:
         return None
     if ip.version == 6:
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
         return str(ip_address(int(ip) >> 64 << 64))
     return str(ip)
 

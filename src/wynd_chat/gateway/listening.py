@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wynd import Request as Upgrade
     from wynd_chat.gateway.calls import Router
     from wynd_chat.gateway.doorman import Doorman
+    from wynd_chat.gateway.forms import Forms
     from wynd_chat.gateway.hub import Hub
     from wynd_chat.gateway.operations import Operations
     from wynd_chat.gateway.sockets import Sockets
@@ -53,6 +54,7 @@ class Listeners:
         operations: Health and metrics.
         metrics_endpoint: `(host, port)` of a listener of their own, or None.
         assets: The page's files.
+        forms: The pages that need no script.
         base_url: Where a request reached the server.
         origins: Pages of other sites that may write with a cookie; those of the sockets.
     """
@@ -72,6 +74,7 @@ class Listeners:
         operations: Operations,
         metrics_endpoint: tuple[str, int] | None,
         assets: Assets,
+        forms: Forms,
         base_url: Callable[[Request | Upgrade], str],
         origins: str | Sequence[str] = "same-host",
     ) -> None:
@@ -90,6 +93,7 @@ class Listeners:
                 well_known(base_url),
                 *operations.public_routes(),
                 *page_routes(assets),
+                *forms.routes(),
             ]
         )
         self._app.use_wynd("/ws", sockets.main.handler())
