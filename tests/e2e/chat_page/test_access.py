@@ -298,9 +298,14 @@ async def test_it_fits_every_width_and_targets_can_be_hit(
             found = page.get_by_role("button", name=button).first
             if await found.is_visible() and not (size[0] >= 1000 and button == "Members"):
                 await found.click()
+                opened = page.get_by_role(
+                    "dialog" if button == "Room settings" else "complementary"
+                )
+                await opened.wait_for()
                 assert await page.evaluate(overflow) <= 0
                 assert await small_targets(page) == []
                 await page.keyboard.press("Escape")
+                await opened.wait_for(state="hidden")
 
 
 async def small_targets(page: Any) -> list[str]:
@@ -356,17 +361,17 @@ async def test_on_a_phone_the_lists_are_drawers(tmp_path: Path) -> None:
 async def test_themes_and_density_are_chosen_and_kept(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server, chromium() as browser:
         page = await browser.page(color_scheme="dark")
-        ground = "() => getComputedStyle(document.body).backgroundColor"
+        ground = "(colour) => getComputedStyle(document.body).backgroundColor === colour"
         await enter(page, server.url, "Alice")
-        assert await page.evaluate(ground) == "rgb(23, 24, 28)"
+        await until(page, ground, "rgb(23, 24, 28)")
         await page.get_by_role("button", name="Settings", exact=True).click()
         await page.get_by_label("Light").check()
-        assert await page.evaluate(ground) == "rgb(255, 255, 255)"
+        await until(page, ground, "rgb(255, 255, 255)")
         await page.get_by_label("Compact").check()
         await page.reload()
         await page.get_by_role("textbox", name="Message #lobby").wait_for()
         await until(page, "() => document.documentElement.dataset.density === 'compact'")
-        assert await page.evaluate(ground) == "rgb(255, 255, 255)"
+        await until(page, ground, "rgb(255, 255, 255)")
         await say(page, "compact")
         row = await see(page, "compact")
         assert not await row.locator(".avatar").is_visible()

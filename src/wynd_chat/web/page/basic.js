@@ -16,7 +16,7 @@ ws.onopen = () => {
   statusText.className = "is-connected";
 };
 
-ws.onmessage = ({ data }) => {
+ws.onmessage = (/** @type {MessageEvent<string>} */ { data }) => {
   const div = document.createElement("div");
   div.dir = "auto";
   div.textContent = data;

@@ -3,17 +3,18 @@
  * The use cases of the page: becoming somebody, keeping up with the rooms, speaking, reading on.
  * Ties connection, REST, outbox and store together. Knows no DOM.
  *
- * 1. An event is taken when its seq follows the room's last; one beyond it makes us `sync`.
+ * 1. An event is taken when its seq follows the room's last (`incoming.js`); one beyond it makes us
+ *    `sync`.
  * 2. `sync` is asked for after every hello, one at a time; what it cannot give whole is read again.
  * 3. The unread line stands still while I am in a room: it moves on leaving, Esc and sending.
  */
 
-import { batch } from "./vendor/preact.js";
+import { Incoming } from "./incoming.js";
 import { RoomState } from "./store.js";
+import { batch } from "./vendor/preact.js";
 import { ChatError, decodeCommands, decodeResult, decodeSent, decodeSync, decodeUser, request, text as textOf } from "./wire.js";
 
 /** @typedef {import("./store.js").Store} Store */
-/** @typedef {import("./wire.js").RoomEvent} RoomEvent */
 /** @typedef {import("./wire.js").User} User */
 /** @typedef {import("./wire.js").Hello} Hello */
 
@@ -31,12 +32,9 @@ export class Chat {
   #isSyncing = false;
   #isSyncWanted = false;
   #noteId = 0;
-  #membersTimer = 0;
   /** The room whose address was asked for before it was known, and a message of it. */
   #wantedRoom = "";
   #wantedSeq = 0;
-  /** @type {(message: import("./wire.js").Message, room: RoomState) => void} told of foreign live messages */
-  onMessage = () => {};
 
   /**
    * @param {object} parts
@@ -54,6 +52,17 @@ export class Chat {
     this.#outbox = outbox;
     this.#preferences = preferences;
     this.#clock = clock;
+    this.incoming = new Incoming({
+      store,
+      outbox,
+      clock,
+      hooks: {
+        sync: () => this.sync(),
+        openRoom: (name) => this.openRoom(name),
+        refreshRooms: () => this.#refreshRooms(),
+        loadMembers: (room) => this.loadMembers(room),
+      },
+    });
   }
 
   // Who I am
@@ -212,7 +221,7 @@ export class Chat {
     const store = this.#store;
     if (entry.error !== null) {
       store.removeRoom(entry.room);
-      this.#leaveLost(entry.room);
+      this.incoming.leaveLost(entry.room);
       return;
     }
     const known = store.find(entry.room);
@@ -226,7 +235,7 @@ export class Chat {
       return;
     }
     if (entry.gap) this.#takeGap(room, entry.head);
-    else for (const event of entry.events) this.#takeEvent(room, event, false);
+    else for (const event of entry.events) this.incoming.take(room, event, false);
     room.last = Math.max(room.last, entry.head);
   }
 
@@ -253,7 +262,7 @@ export class Chat {
         room.read = Math.max(room.read, entry.read);
         room.countedTo = entry.head;
         if (entry.with !== null) room.with.value = entry.with;
-        if (!this.#isReading(room)) {
+        if (!this.incoming.isReading(room)) {
           room.unread.value = entry.unread;
           room.mentions.value = room.kind.value === "dm" ? entry.unread : entry.mentions;
         }
@@ -261,183 +270,7 @@ export class Chat {
     });
   }
 
-  /** @param {RoomEvent} event a live one */
-  event(event) {
-    const room = this.#store.find(event.room);
-    if (room === undefined || event.seq > room.last + 1) {
-      void this.sync();
-      return;
-    }
-    if (event.seq <= room.last) return;
-    batch(() => this.#takeEvent(room, event, true));
-  }
-
-  /** @param {RoomState} room @param {RoomEvent} event @param {boolean} isLive */
-  #takeEvent(room, event, isLive) {
-    if (event.seq <= room.last) return;
-    const before = room.last;
-    room.last = event.seq;
-    room.history.add(event);
-    if (event.type === "message") this.#takeMessage(room, event, before, isLive);
-    else this.#takeChange(room, event);
-    room.touch();
-  }
-
-  /** @param {RoomState} room @param {import("./wire.js").Message} message @param {number} before @param {boolean} isLive */
-  #takeMessage(room, message, before, isLive) {
-    const isMine = message.author.id === this.#store.me.value?.id;
-    if (message.cid !== null) this.#outbox.confirm(message.cid);
-    if (isMine) {
-      room.read = Math.max(room.read, message.seq);
-      room.unread.value = 0;
-      room.mentions.value = 0;
-      if (message.seq > room.line) room.line = Number.POSITIVE_INFINITY;
-      return;
-    }
-    const isReading = this.#isReading(room);
-    if (!isReading && message.seq > room.countedTo && message.kind !== "system") {
-      room.unread.value += 1;
-      if (room.kind.value === "dm" || message.mentions.includes(this.#store.me.value?.id ?? "")) room.mentions.value += 1;
-    }
-    if (room === this.#store.room.value && !isReading && room.line === Number.POSITIVE_INFINITY) room.line = before;
-    if (isLive) this.onMessage(message, room);
-  }
-
-  /** @param {RoomState} room @param {RoomEvent} event */
-  #takeChange(room, event) {
-    const members = room.members.value;
-    switch (event.type) {
-      case "topic":
-        room.topic.value = event.topic;
-        break;
-      case "joined":
-        if (members !== null) {
-          const member = { user: event.user, role: /** @type {const} */ ("member"), silencedUntil: null, state: /** @type {const} */ ("online"), text: "" };
-          room.members.value = new Map([...members, [event.user.id, member]]);
-        }
-        break;
-      case "left":
-        if (event.user.id === this.#store.me.value?.id) this.#wasRemoved(room, event);
-        else if (members !== null) {
-          room.members.value = new Map([...members].filter(([id]) => id !== event.user.id));
-        }
-        break;
-      case "role": {
-        const isMe = event.user.id === this.#store.me.value?.id;
-        if (isMe && event.silencedUntil === null) room.role.value = event.role;
-        const member = members?.get(event.user.id);
-        if (members !== null && member !== undefined) {
-          const silencedUntil = event.silencedUntil === null ? member.silencedUntil : event.silencedUntil || null;
-          room.members.value = new Map([...members, [event.user.id, { ...member, role: event.role, silencedUntil }]]);
-        }
-        break;
-      }
-      default:
-    }
-  }
-
-  /** @param {RoomState} room @param {import("./wire.js").Left} event */
-  #wasRemoved(room, event) {
-    this.#store.removeRoom(room.name);
-    this.#leaveLost(room.name);
-    if (event.how === "leave") return;
-    const by = event.by === null ? "" : ` by ${event.by.name}`;
-    const why = event.reason === "" ? "" : `: ${event.reason}`;
-    this.#store.toast(`You were ${event.how === "ban" ? "banned from" : "removed from"} ${room.title}${by}${why}`, true);
-  }
-
-  /** @param {string} name */
-  #leaveLost(name) {
-    if (this.#store.open.value === name) this.openRoom(this.#store.lobby);
-  }
-
-  /** @param {import("./wire.js").Ephemeral} ephemeral */
-  ephemeral(ephemeral) {
-    switch (ephemeral.type) {
-      case "presence":
-        this.#takePresence(ephemeral);
-        break;
-      case "tick":
-        this.#takeTick(ephemeral);
-        break;
-      case "read":
-        this.#takeRead(ephemeral.room, ephemeral.seq);
-        break;
-      case "entered":
-        this.#takeEntered(ephemeral);
-        break;
-      default:
-        this.#store.removeRoom(ephemeral.room);
-        this.#leaveLost(ephemeral.room);
-    }
-  }
-
-  /** @param {import("./wire.js").Presence} presence */
-  #takePresence({ user, state, text }) {
-    const store = this.#store;
-    const me = store.me.value;
-    if (me !== null && me.id === user.id && me.name !== user.name) store.me.value = { ...me, name: user.name };
-    store.presence.value = new Map([...store.presence.value, [user.id, { state, text }]]);
-    const room = store.room.value;
-    if (room?.with.value?.id === user.id && room.with.value.name !== user.name) room.with.value = user;
-    const members = room?.members.value ?? null;
-    if (room === null || members === null) return;
-    const member = members.get(user.id);
-    if (member !== undefined) {
-      if (member.user.name !== user.name) room.members.value = new Map([...members, [user.id, { ...member, user: { ...member.user, name: user.name } }]]);
-    } else if (room.name === this.#store.lobby && state !== "offline") {
-      const newcomer = { user, role: /** @type {const} */ ("member"), silencedUntil: null, state, text };
-      room.members.value = new Map([...members, [user.id, newcomer]]);
-    } else if (state !== "offline") {
-      // Somebody new, perhaps in this room: a guest's joining is no event.
-      this.#clock.cancel(this.#membersTimer);
-      this.#membersTimer = this.#clock.after(() => void this.loadMembers(room), 1000);
-    }
-  }
-
-  /** @param {import("./wire.js").Tick} tick */
-  #takeTick({ heads, online }) {
-    let isBehind = false;
-    for (const [name, head] of heads) {
-      const room = this.#store.find(name);
-      if (room === undefined || head > room.last) isBehind = true;
-    }
-    for (const room of this.#store.rooms.value.values()) room.online.value = online.get(room.name) ?? null;
-    if (isBehind) void this.sync();
-  }
-
-  /** @param {string} name @param {number} seq */
-  #takeRead(name, seq) {
-    const room = this.#store.find(name);
-    if (room === undefined) return;
-    room.read = Math.max(room.read, seq);
-    if (room.read >= room.last) {
-      room.unread.value = 0;
-      room.mentions.value = 0;
-    }
-  }
-
-  /** @param {import("./wire.js").Entered} entered */
-  #takeEntered({ room: name, kind, head, with: other }) {
-    let room = this.#store.find(name);
-    if (room === undefined) {
-      room = new RoomState(name, kind);
-      room.last = head;
-      room.with.value = other;
-      this.#store.addRoom(room);
-      void this.#refreshRooms();
-    }
-  }
-
   // Rooms
-
-  /** @param {RoomState} room @returns {boolean} whether I see what comes there */
-  #isReading(room) {
-    return room === this.#store.room.value && room.place === null && this.isWatched();
-  }
-
-  /** Whether the page is looked at; the page puts its own answer here. @type {() => boolean} */
-  isWatched = () => true;
 
   /**
    * Go to a room that I am in; one that is not known yet is gone to after the next `sync`.

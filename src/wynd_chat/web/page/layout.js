@@ -60,7 +60,7 @@ export function layout({ events, pending, notes, line, me, isStart, isEnd }) {
     if (group.isNewDay(event.at)) rows.push({ key: `d:${dayKey(event.at)}`, look: "", is: "day", at: event.at });
     if (!isLineShown && event.seq > line && event.type === "message" && event.author.id !== me) {
       isLineShown = true;
-      const count = events.reduce((sum, { seq, type }) => sum + (seq > line && type === "message" ? 1 : 0), 0);
+      const count = events.filter((one) => one.seq > line && one.type === "message" && !one.isHidden && one.author.id !== me).length;
       rows.push({ key: "line", look: String(count), is: "line", count });
       group.end();
     }

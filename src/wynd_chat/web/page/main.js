@@ -57,15 +57,17 @@ const connection = new Connection({
   random: Math.random,
   listener: {
     hello: (hello) => void chat.hello(hello),
-    event: (event) => chat.event(event),
-    ephemeral: (ephemeral) => chat.ephemeral(ephemeral),
+    event: (event) => chat.incoming.event(event),
+    ephemeral: (ephemeral) => chat.incoming.ephemeral(ephemeral),
     state: (state) => {
       store.link.value = state;
       if (state.phase !== "open") outbox.close();
     },
   },
 });
+/** @type {Outbox} */
 const outbox = new Outbox({ pending: store.pending, storage: kept, clock, send: (pending) => chat.send(pending) });
+/** @type {Chat} */
 const chat = new Chat({ store, connection, api, outbox, preferences, clock });
 const announcer = element("div", { class: "visually-hidden", "aria-live": "polite", role: "status", "aria-label": "New messages" });
 const notify = new Notify({ store, preferences, announcer });
@@ -73,8 +75,9 @@ const uploads = new Uploads(api, () => store.limits.value.upload);
 const files = new Files(base, () => api.credentials());
 const page = new Page({ store, chat, api, connection, outbox, preferences, notify, uploads, files, clock, base });
 
-chat.isWatched = () => document.visibilityState === "visible" && document.hasFocus();
-chat.onMessage = (message, room) => notify.message(message, room, () => page.go(room.name));
+chat.incoming.isWatched = () => document.visibilityState === "visible" && document.hasFocus();
+/** @param {import("./wire.js").Message} message @param {import("./store.js").RoomState} room */
+chat.incoming.onMessage = (message, room) => notify.message(message, room, () => page.go(room.name));
 
 let hiddenAt = 0;
 document.addEventListener("visibilitychange", () => {
