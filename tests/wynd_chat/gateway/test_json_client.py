@@ -1,0 +1,135 @@
+"""`JsonClient`: requests in order, what is shown before and after `sync`, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.wynd_chat.gateway.desk import a_desk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.wynd_chat.gateway.desk import Desk, Line
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    settings = {"limits.frames_burst": 10_000, "limits.messages_burst": 10_000}
+    async with a_desk(tmp_path, settings) as made:
+        yield made
+
+
+def sync(epoch: str, **rooms: int) -> dict[str, Any]:
+    """Return a request."""
+    return {"type": "sync", "id": "s", "epoch": epoch, "rooms": rooms}
+
+
+async def reply(line: Line, request_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a reply, and the events that came before it."""
+    before = []
+    while (frame := await line.read()).get("re") != request_id:
+        before.append(frame)
+    return frame, before
+
+
+async def test_requests_are_answered_in_their_order(desk: Desk) -> None:
+    line = await desk.json("Alice")
+    for n in range(50):
+        kind = {"type": "send", "room": "lobby", "text": "x"} if n % 2 else {"type": "commands"}
+        await line.send({"id": n, **kind})
+    answers = [frame["re"] for frame in await line.all() if "re" in frame]
+    assert answers == list(range(50))
+
+
+async def test_live_events_wait_behind_the_reply_of_a_sync(desk: Desk) -> None:
+    epoch = desk.services.histories.epoch
+    author = await desk.guest("Author")
+    lobby = await desk.services.rooms.lobby()
+    line = await desk.json("Alice")
+    last = 0
+    for _ in range(20):
+        await line.send(sync(epoch, lobby=last))
+        await asyncio.gather(*(desk.services.messaging.post(author, lobby, "x") for _ in range(5)))
+        answer, before = await reply(line, "s")
+        events = [*before, *answer["rooms"][0]["events"]]
+        seqs = [event["seq"] for event in events if event.get("type") == "message"]
+        later = [frame["seq"] for frame in await line.all() if frame.get("type") == "message"]
+        assert (
+            later == list(range(answer["rooms"][0]["head"] + 1, later[-1] + 1)) if later else True
+        )
+        assert sorted({*seqs, *later}) == list(range(last + 1, last + 6))
+        last += 5
+
+
+async def test_a_membership_that_ends_while_syncing_is_not_subscribed(desk: Desk) -> None:
+    epoch = desk.services.histories.epoch
+    owner = await desk.guest("Owner")
+    dev = await desk.room(owner)
+    user, token = await desk.account("Carol")
+    line = await desk.json(token=token)
+    for _ in range(20):
+        await desk.services.rooms.join(user, "dev")
+        await line.send(sync(epoch))
+        await desk.services.rooms.leave(user, dev)
+        await line.all()
+        await desk.services.messaging.post(owner, dev, "secret")
+        shown = [frame for frame in await line.all() if frame.get("text") == "secret"]
+        assert shown == []
+
+
+async def test_a_membership_that_begins_while_syncing_is_not_missed(desk: Desk) -> None:
+    epoch = desk.services.histories.epoch
+    owner = await desk.guest("Owner")
+    dev = await desk.room(owner)
+    user, token = await desk.account("Carol")
+    line = await desk.json(token=token)
+    for _ in range(20):
+        await line.send(sync(epoch))
+        await desk.services.rooms.join(user, "dev")
+        await line.all()
+        await desk.services.messaging.post(owner, dev, "hi")
+        shown = [frame["text"] for frame in await line.all() if frame.get("type") == "message"]
+        assert shown == ["hi"]
+        await desk.services.rooms.leave(user, dev)
+        await line.all()
+
+
+async def test_who_becomes_somebody_else_has_to_sync_anew(desk: Desk) -> None:
+    line = await desk.json("Alice")
+    _, token = await desk.account("Carol")
+    answer = await line.ask({"type": "auth", "id": "a", "token": token})
+    assert answer["user"]["name"] == "Carol"
+    lobby = await desk.services.rooms.lobby()
+    await desk.services.messaging.post(await desk.guest("Bob"), lobby, "hi")
+    assert [frame for frame in await line.all() if frame.get("type") == "message"] == []
+
+
+async def test_the_third_bad_token_closes_a_good_one_between_them_does_not_help(
+    desk: Desk,
+) -> None:
+    line = await desk.json()
+    for n in range(3):
+        answer = await line.ask({"type": "auth", "id": n, "token": f"wrong{n}"})
+        assert answer["error"]["code"] == "unauthorized"
+    assert await line.ended() == (4501, "authentication failed")
+
+
+async def test_malformed_frames_close_only_where_they_are_close_together(desk: Desk) -> None:
+    line = await desk.json()
+    for _ in range(4):
+        await line.ask("no json")
+        await desk.clock.advance(31)
+    for _ in range(2):
+        await line.ask("no json")
+    assert await line.ended() == (4500, "too many malformed frames")
+
+
+async def test_quitting_is_answered_before_the_end(desk: Desk) -> None:
+    line = await desk.json("Alice")
+    request = {"type": "command", "id": 1, "room": "lobby", "text": "/quit"}
+    assert (await line.ask(request))["lines"] == ["Goodbye!"]
+    assert (await line.ended())[0] == 1000
