@@ -99,9 +99,9 @@ class FolderFiles:
         """Remove a content that was last kept before a time."""
 
         def unlink() -> bool:
-            path = self._path(sha256)
             with self._lock:
                 try:
+                    path = self._path(sha256)
                     found = os.lstat(path)
                 except FileNotFoundError:
                     return False
@@ -327,11 +327,9 @@ def _check_folder(path: str) -> None:
 
 def _names(path: Any, length: int) -> list[str]:
     """Return what is in a folder under names of this length, sorted; nothing behind a link."""
-    try:
-        _check_folder(path)
-        return sorted(name for name in os.listdir(path) if len(name) == length)
-    except FileNotFoundError:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
         return []
+    return sorted(name for name in os.listdir(path) if len(name) == length)
 
 
 def _sync_folder(path: str) -> None:
