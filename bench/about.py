@@ -17,11 +17,23 @@ from bench.servers import versions
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["about"]
+__all__ = ["about", "machine"]
 
 
 def about(rounds: int, options: argparse.Namespace, connections: int | None) -> dict[str, Any]:
     """Describe the run that ends now."""
+    return {
+        **machine(),
+        "quick": bool(options.quick),
+        "rounds": rounds,
+        "seconds": options.seconds,
+        "connections": connections,
+        "versions": versions(),
+    }
+
+
+def machine() -> dict[str, str]:
+    """Describe when and on what a run was made."""
     server, load = cores()
     release = re.match(r"[\d.]*\d", platform.release())
     return {
@@ -29,11 +41,6 @@ def about(rounds: int, options: argparse.Namespace, connections: int | None) -> 
         "processor": f"{_processor()}, {os.cpu_count()} cores, {platform.machine()}",
         "kernel": f"{platform.system()} {release.group() if release else 'unknown'}",
         "pinning": "one core for both" if server == load else "server and load on a core each",
-        "quick": bool(options.quick),
-        "rounds": rounds,
-        "seconds": options.seconds,
-        "connections": connections,
-        "versions": versions(),
     }
 
 

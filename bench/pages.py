@@ -13,11 +13,11 @@ from bench.table import full_tables, short_table
 from bench.webtable import web_table
 
 __all__ = [
-    *("LATEST", "PLOT", "WEB", "fill", "pages_of", "read", "web_pages_of"),
+    *("LATEST", "PLOT", "ROOT", "WEB", "fill", "pages_of", "read", "web_pages_of"),
     *("write", "write_pages", "write_web_pages"),
 ]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT: Path = Path(__file__).resolve().parent.parent
 LATEST: Path = ROOT / "bench" / "results" / "latest.json"
 WEB: Path = ROOT / "bench" / "results" / "web.json"
 README = ROOT / "README.md"

@@ -14,7 +14,7 @@ from bench.targets import is_ours
 if TYPE_CHECKING:
     from bench.figures import Cell, Results, Row
 
-__all__ = ["plot"]
+__all__ = ["STYLE", "plot"]
 
 WIDTH, COLUMNS, MARGIN = 1080, 2, 16
 LABELS = 170  # room for the servers' names
