@@ -162,6 +162,11 @@ async def test_requests_know_that_they_are_secure_and_https_is_answered(
     assert opened == [True, False]
 
 
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged, but for how long this test itself kept the loop busy with TLS."""
+    return [record.getMessage() for record in caplog.records if record.name != "wynd.loop"]
+
+
 async def test_a_client_that_trusts_nobody_is_no_harm(
     engine: EngineName, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,7 +177,7 @@ async def test_a_client_that_trusts_nobody_is_no_harm(
             async with secured(port, authority.client()) as client:
                 await client.send("all is well")
                 assert await client.recv() == "all is well"
-    assert caplog.records == []
+    assert said(caplog) == []
 
 
 async def test_plain_text_on_a_tls_port_ends_without_a_word_in_the_log(
@@ -188,7 +193,7 @@ async def test_plain_text_on_a_tls_port_ends_without_a_word_in_the_log(
             async with secured(port, authority.client()) as client:
                 await client.send("all is well")
                 assert await client.recv() == "all is well"
-    assert caplog.records == []
+    assert said(caplog) == []
 
 
 async def test_a_tls_client_on_a_plain_port_is_refused(
