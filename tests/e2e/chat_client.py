@@ -295,10 +295,17 @@ class Follower:
         name: As a guest.
         note: Called with each event of the room.
         room: Which room to follow.
+        reads_history: Whether what `gap` refused is read page by page; else it begins at the head.
     """
 
     def __init__(
-        self, port: int, name: str, note: Callable[[Frame], None], room: str = "lobby"
+        self,
+        port: int,
+        name: str,
+        note: Callable[[Frame], None],
+        room: str = "lobby",
+        *,
+        reads_history: bool = True,
     ) -> None:
         self.port = port
         self.name = name
@@ -312,6 +319,7 @@ class Follower:
         self.client: ChatClient | None = None
         self._note = note
         self._room = room
+        self._reads_history = reads_history
         self._token: str | None = None
         self._held: list[Frame] | None = None
         self._is_synced = False
@@ -383,7 +391,10 @@ class Follower:
         self._is_synced = True
         if room.get("gap"):
             self.gaps_told += 1
-            self._held = [room]
+            if self._reads_history:
+                self._held = [room]
+            else:
+                self.last = room["head"]
             return
         for event in room["events"]:
             self._take(event)

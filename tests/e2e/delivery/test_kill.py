@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.chat_client import Frame
     from tests.e2e.delivery.servers import ChatServer
 
-pytestmark = pytest.mark.timeout(900)  # of the nightly form; the small one takes seconds
+pytestmark = pytest.mark.timeout(1800)  # of the nightly form; the small one takes seconds
 
 SENDERS = 6
 ROUNDS, ROUNDS_NIGHTLY = 10, 200
