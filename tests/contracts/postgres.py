@@ -1,12 +1,16 @@
 """A real PostgreSQL server for the tests, started by them on a socket in a folder of their own.
 
-Decides which server program is used and as whom it runs (it refuses root). Where none can be had
-the reason is printed with the skipped tests.
+Decides which server program is used and as whom it runs (it refuses root). One server serves a
+whole session; each test has a fresh database, copied from one that was migrated before. Where no
+server can be had the reason is printed with the skipped tests.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
+import itertools
 import os
 import pwd
 import shutil
@@ -16,12 +20,64 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["PostgresProcess", "Unavailable"]
+import pytest
+
+from wynd_chat.adapters.store.postgres import PostgresStore
+
+__all__ = [
+    "POSTGRES",
+    "PostgresProcess",
+    "Unavailable",
+    "database",
+    "postgres",
+    "pytest_configure",
+]
+
+# A parameter of tests that run over several stores. Installing a server may take minutes.
+POSTGRES = pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.timeout(400)])
 
 STARTED_WITHIN_S = 30.0
 INSTALLED_WITHIN_S = 300.0
 SPEED = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # nothing here outlives a test
 UNPRIVILEGED = ("postgres", "nobody")
+
+
+numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known; for every conftest that takes the fixtures from here."""
+    config.addinivalue_line("markers", "postgres: needs a PostgreSQL server, which it starts")
+
+
+@pytest.fixture(scope="session")
+def postgres(pytestconfig: pytest.Config) -> PostgresProcess:
+    """Give the running server; its database `empty` has an up-to-date schema."""
+    try:
+        return the_server(pytestconfig)
+    except Unavailable as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
+
+
+@pytest.fixture
+def database(postgres: PostgresProcess) -> str:
+    """Give the address of a database of one's own, with the schema."""
+    name = f"chat_{next(numbers)}"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE empty")
+    return postgres.url(name)
+
+
+@functools.cache
+def the_server(config: pytest.Config) -> PostgresProcess:
+    """Start the session's server; it ends with the session."""
+    server = PostgresProcess()
+    config.add_cleanup(server.remove)
+    server.execute("CREATE DATABASE empty")
+    with asyncio.Runner() as runner:
+        store = PostgresStore(server.url("empty"))
+        runner.run(store.open())
+        runner.run(store.close())
+    return server
 
 
 class Unavailable(Exception):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contracts.chat_stores import ALICE, BOB, DEV, a_message, opened, sqlite_chat
-from tests.contracts.conftest import POSTGRES
+from tests.contracts.postgres import POSTGRES
 from wynd_chat.domain.events import Message
 
 if TYPE_CHECKING:

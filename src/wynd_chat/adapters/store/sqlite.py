@@ -85,7 +85,7 @@ class SqliteStore:
         if self._intake.is_open:
             self._intake.is_open = False
             writer.stop()
-        await asyncio.shield(writer.ended)
+        await writer.wait_ended()
         await readers.close()
 
     async def write(self, work: Callable[[Transaction], T]) -> T:

@@ -37,7 +37,7 @@ POLL_S = 1.0  # how soon another program's commit is noticed while nothing is wr
 
 
 class SqliteWriter:
-    """One thread with one connection. Made on the loop; `ended` is done when the thread has gone.
+    """One thread with one connection. Made on the loop.
 
     Args:
         file: The database.
@@ -54,7 +54,6 @@ class SqliteWriter:
         changed: Callable[[], None],
         after_commit: Callable[[], None],
     ) -> None:
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.commits = 0
         self.commit_seconds = 0.0
         self._file = file
@@ -62,6 +61,7 @@ class SqliteWriter:
         self._changed = changed
         self._after_commit = after_commit
         self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._data_version: int | None = None
@@ -76,6 +76,11 @@ class SqliteWriter:
         """End the thread after what was submitted so far."""
         self._queue.put(None)
 
+    async def wait_ended(self) -> None:
+        """Wait until the thread has gone."""
+        await asyncio.shield(self._ended)
+        self._thread.join()  # it has nothing left to do
+
     # in the thread
 
     def _run(self) -> None:
@@ -89,7 +94,7 @@ class SqliteWriter:
                     self._look_around()
         finally:
             self._disconnect()
-            self._on_loop(self.ended.set_result, None)
+            self._on_loop(self._ended.set_result, None)
 
     def _next_group(self) -> tuple[list[Operation], bool]:
         """Return what is waiting, and whether nothing will come after it; empty when idle."""

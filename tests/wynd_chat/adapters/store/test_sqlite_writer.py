@@ -75,7 +75,7 @@ async def at_desk(path: Path) -> AsyncIterator[Desk]:
     finally:
         desk.gate.set()
         desk.writer.stop()
-        await desk.writer.ended
+        await desk.writer.wait_ended()
 
 
 @pytest.fixture

@@ -1,0 +1,7 @@
+"""The PostgreSQL server of the session, for the tests of its store's parts."""
+
+from __future__ import annotations
+
+from tests.contracts.postgres import database, postgres, pytest_configure
+
+__all__ = ["database", "postgres", "pytest_configure"]
