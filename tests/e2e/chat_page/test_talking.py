@@ -59,6 +59,27 @@ async def test_two_people_talk_in_rooms_and_directly(tmp_path: Path) -> None:
         await until(bob, "() => document.title === 'Alice — wynd-chat'")
 
 
+async def test_a_shared_link_leads_into_the_room(tmp_path: Path) -> None:
+    async with (
+        running_server(tmp_path, UNLIMITED) as server,
+        chromium() as browser,
+        person(server, "Bob") as bob,
+    ):
+        await bob.runs("/join #dev")
+        await bob.runs("/topic What we build", "dev")
+        browser.expect("status of 404")
+        page = await browser.page()
+        await page.goto(f"{server.url}#/dev")
+        await page.get_by_label("Your name").fill("Alice")
+        await page.get_by_role("button", name="Start chatting").click()
+        dialog = page.get_by_role("dialog", name="#dev")
+        await dialog.get_by_text("1 here · What we build").wait_for()
+        await dialog.get_by_role("button", name="Join").click()
+        await page.get_by_role("textbox", name="Message #dev").wait_for()
+        await page.evaluate("() => { location.hash = '#/nowhere'; }")
+        await page.get_by_role("alert").get_by_text("There is no such room").wait_for()
+
+
 async def test_what_comes_elsewhere_is_counted_and_the_unread_line_stands(tmp_path: Path) -> None:
     async with (
         running_server(tmp_path, UNLIMITED) as server,

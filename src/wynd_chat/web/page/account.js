@@ -32,9 +32,9 @@ export function CodeDialog({ page, kind, code, onClose }) {
       await api.approveLink(typed);
       done.value = "The other device is signed in as you.";
     } else if (kind === "claim") {
-      await api.claim(typed);
+      const user = await api.claim(typed);
+      if (user !== null) store.me.value = user;
       done.value = "You are the administrator of this server now.";
-      chat.becomeAccount();
     } else {
       const room = await api.useInvite(typed);
       await chat.sync();
@@ -101,7 +101,6 @@ export function AccountDialog({ page, onClose }) {
             <${Form} submit="Change password" onSubmit=${async (/** @type {Map<string, string>} */ values) => {
               await api.changePassword(values.get("old") ?? "", values.get("new") ?? "");
               store.toast("The password is changed. Other devices have to sign in again.");
-              chat.becomeAccount();
               onClose();
             }}>
               <${Field} label="Password now" name="old" type="password" isRequired autocomplete="current-password" />

@@ -89,14 +89,14 @@ export function Register({ page, onDone }) {
   const me = store.me.value;
   /** @param {Map<string, string>} values */
   const make = async (values) => {
-    const name = (values.get("username") ?? "").trim();
+    // A guest who registers the own name keeps rooms and messages.
+    const name = me?.kind === "guest" ? me.name : (values.get("username") ?? "").trim();
     const password = values.get("password") ?? "";
-    if (me?.kind === "guest") await chat.registerGuest(password);
-    else await api.register(name, password, values.get("invite") ?? "");
-    preferences.lasting.set("last-name", name || (me?.name ?? ""));
+    await api.register(name, password, (values.get("invite") ?? "").trim());
+    await api.signIn(name, password);
+    preferences.lasting.set("last-name", name);
     page.invite.value = "";
     onDone?.();
-    if (me?.kind !== "guest") await api.signIn(name, password);
     chat.becomeAccount();
   };
   return html`
@@ -104,7 +104,7 @@ export function Register({ page, onDone }) {
     <${Form} submit="Create account" onSubmit=${make}>
       ${me?.kind !== "guest" && html`<${Field} label="Name" name="username" isRequired hasFocus maxLength=${33} autocomplete="username" value=${preferences.lasting.get("last-name") ?? ""} />`}
       <${Field} label="Password" name="password" type="password" isRequired autocomplete="new-password" hint=${PASSWORD_HINT} hasFocus=${me?.kind === "guest"} />
-      ${me?.kind !== "guest" && html`<${Field} label="Invitation code" name="invite" value=${invite} hint="Only where the server asks for one." />`}
+      <${Field} label="Invitation code" name="invite" value=${invite} hint="Only where the server asks for one." />
     </${Form}>
     ${onDone === undefined &&
     html`<p class="gate-more">

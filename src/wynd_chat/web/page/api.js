@@ -117,9 +117,9 @@ export class Api {
     await this.changeMe({ old_password: now, password: next });
   }
 
-  /** @param {string} code */
+  /** @param {string} code @returns {Promise<import("./wire.js").User | null>} me, as administrator */
   async claim(code) {
-    await this.call("POST", `claim/${encodeURIComponent(code)}`);
+    return decodeUser(object(await this.call("POST", `claim/${encodeURIComponent(code)}`)).user);
   }
 
   /** @param {string} code @returns {Promise<string>} the room */

@@ -128,13 +128,6 @@ export class Chat {
     this.#preferences.lasting.set("last-name", name);
   }
 
-  /** Turn the guest that I am into an account; rejects with a ChatError. @param {string} password */
-  async registerGuest(password) {
-    const me = this.#store.me.value;
-    await this.#connection.request(request.command(this.#store.lobby, `/register ${password}`));
-    if (me !== null) await this.#api.signIn(me.name, password);
-  }
-
   /** The cookie changed: connect again as whoever it names. */
   becomeAccount() {
     this.#preferences.lasting.set("guest-token", null);
@@ -284,6 +277,7 @@ export class Chat {
     if (room === undefined) {
       this.#wantedRoom = name;
       if (store.rooms.value.size === 0) return;
+      if (/^[a-z0-9]/u.test(name) && !name.startsWith("r_")) store.dialog.value = { name: "enter", about: { name } };
     }
     const next = room ?? store.find(store.lobby);
     if (next === undefined) return;

@@ -5,7 +5,7 @@
 
 import { AccountDialog, AccountFormDialog, CodeDialog } from "./account.js";
 import { Lightbox } from "./lightbox.js";
-import { BrowseDialog, NotificationsDialog, RoomDialog } from "./roomdialogs.js";
+import { BrowseDialog, EnterDialog, NotificationsDialog, RoomDialog } from "./roomdialogs.js";
 import { KeysDialog, SettingsDialog } from "./settings.js";
 import { Switcher } from "./switcher.js";
 import { UserCard } from "./usercard.js";
@@ -28,6 +28,8 @@ export function OpenDialog({ page }) {
       return html`<${Switcher} key=${name} page=${page} isPeople=${about["people"] === true} onClose=${close} />`;
     case "browse":
       return html`<${BrowseDialog} key=${name} page=${page} onClose=${close} />`;
+    case "enter":
+      return html`<${EnterDialog} key=${String(about["name"])} page=${page} name=${String(about["name"])} onClose=${close} />`;
     case "settings":
       return html`<${SettingsDialog} key=${name} page=${page} onClose=${close} />`;
     case "keys":

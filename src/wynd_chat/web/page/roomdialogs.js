@@ -102,6 +102,36 @@ function JoinButton({ info, onJoin }) {
   </span>`;
 }
 
+/** A room that I am not in, whose link was followed. @param {{page: Page, name: string, onClose: () => void}} props */
+export function EnterDialog({ page, name, onClose }) {
+  const { api, chat, store } = page;
+  const info = useSignal(/** @type {import("./wire.js").RoomInfo | null} */ (null));
+  const problem = useSignal("");
+  useEffect(() => {
+    api.room(name).then(
+      (found) => (info.value = found),
+      (/** @type {Error} */ error) => (problem.value = error.message),
+    );
+  }, []);
+  /** @param {Map<string, string>} values */
+  const enter = async (values) => {
+    const from = store.room.value;
+    if (from === null) return;
+    await chat.ask(from, `/join #${name} ${values.get("key") ?? ""}`.trim());
+    onClose();
+    page.go(name);
+  };
+  return html`<${Dialog} title=${`#${name}`} onClose=${onClose}>
+    ${problem.value !== "" && html`<p class="error" role="alert">There is no such room, or you were not invited.</p>`}
+    ${problem.value === "" && info.value === null && html`<p class="loading" role="status">Loading…</p>`}
+    ${info.value !== null &&
+    html`<p>${[`${info.value.here} here`, info.value.topic].filter((part) => part !== "").join(" · ")}</p>
+      <${Form} submit="Join" onSubmit=${enter}>
+        ${info.value.hasKey && html`<${Field} label="Password" name="key" type="password" isRequired hasFocus />`}
+      </${Form}>`}
+  </${Dialog}>`;
+}
+
 /** Topic, invitations, moderation of a room, leaving. @param {{page: Page, room: RoomState, onClose: () => void}} props */
 export function RoomDialog({ page, room, onClose }) {
   const { store, chat, api } = page;
