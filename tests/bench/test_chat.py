@@ -74,6 +74,7 @@ def test_a_listener_counts_each_message_once_however_it_is_cut(
     assert line.counted == 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_smallest_run_writes_its_figures(native_engine: None, tmp_path: Path) -> None:
     target = tmp_path / "chat.json"
