@@ -49,6 +49,7 @@ FREELY = {
     "commands_burst": 10_000,
     "commands_per_second": 1_000,
     "joins_per_minute": 10_000,
+    "uploads_per_minute": 10_000,
     "rooms_created_per_day": 10_000,
 }
 

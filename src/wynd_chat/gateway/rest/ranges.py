@@ -49,7 +49,7 @@ def parse_ranges(header: str | None, size: int, most: int) -> list[tuple[int, in
             continue
         start = int(found[1])
         end = int(found[2]) + 1 if found[2] else size
-        if end <= start:
+        if found[2] and end <= start:
             return None  # the first byte lies behind the last one: not valid
         if start < size:
             wanted.append((start, min(end, size)))
