@@ -34,6 +34,7 @@ fix: setup ## format, apply safe lint fixes, renew generated files
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 	$(BIN)/python tools/limits_page.py
+	$(BIN)/python -m tools.chat_pages
 	$(if $(HAS_CARGO),cargo fmt --all)
 	$(if $(HAS_CARGO),$(BIN)/python tools/licences.py)
 
