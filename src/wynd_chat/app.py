@@ -12,16 +12,19 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wynd_chat import __version__
+from wynd_chat.adapters.backup.schedule import BackupSchedule
 from wynd_chat.adapters.broker.memory import MemoryBroker
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
 from wynd_chat.adapters.files.folder import FolderFiles
 from wynd_chat.adapters.files.memory import MemoryFiles
 from wynd_chat.adapters.passwords import ArgonPasswords
-from wynd_chat.adapters.store.making import make_store
+from wynd_chat.adapters.store.making import SQLITE, make_store
+from wynd_chat.assembly import make_services
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Presence
 from wynd_chat.gateway.addresses import base_url_of
@@ -39,26 +42,12 @@ from wynd_chat.gateway.sockets import Sockets
 from wynd_chat.observability.health import Health
 from wynd_chat.observability.metrics import LoopLag, Metrics
 from wynd_chat.ports.faults import NoFaults
-from wynd_chat.ports.store import StoreUnusable
-from wynd_chat.services.accounts import Accounts
-from wynd_chat.services.bans import AddressBans
-from wynd_chat.services.bundle import Services
+from wynd_chat.ports.store import StoreFailure, StoreUnusable
 from wynd_chat.services.feed import Feed
-from wynd_chat.services.files import Files
-from wynd_chat.services.history import Histories
 from wynd_chat.services.housekeeping import Housekeeping
-from wynd_chat.services.invitations import Invitations
-from wynd_chat.services.links import Links
-from wynd_chat.services.logins import Logins
-from wynd_chat.services.messaging import Messaging
-from wynd_chat.services.moderation import Moderation
 from wynd_chat.services.presence import Presences
-from wynd_chat.services.ratelimits import RateLimits
-from wynd_chat.services.rooms import Rooms, make_lobby
-from wynd_chat.services.roomsettings import RoomSettings
-from wynd_chat.services.serverbans import ServerBans
-from wynd_chat.services.sessions import Sessions
-from wynd_chat.settings import guests_allowed, registration_mode
+from wynd_chat.services.rooms import make_lobby
+from wynd_chat.settings import guests_allowed, registration_mode, unsafe
 from wynd_chat.web import load_assets
 
 if TYPE_CHECKING:
@@ -70,6 +59,7 @@ if TYPE_CHECKING:
     from wynd_chat.ports.files import FileStore
     from wynd_chat.ports.rereading import Reread
     from wynd_chat.ports.store import Store
+    from wynd_chat.services.bundle import Services
     from wynd_chat.settings import Settings
 
 __all__ = ["Chat", "open_store", "serve"]
@@ -119,6 +109,8 @@ class Chat:
         self.stopping = asyncio.Event()
         """Set when the server was told to end; `stop_code` then says how."""
         self.stop_code = RESTART
+        self._backups: BackupSchedule | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Put everything together and listen.
@@ -128,7 +120,6 @@ class Chat:
             OSError: a port is in use.
         """
         settings, clock, tokens = self.settings, self._clock, self._tokens
-        limits = settings.limits
         store = self._store = self._store or await open_store(settings)
         contents = self._contents = make_contents(settings, clock)
         await contents.open()
@@ -152,54 +143,24 @@ class Chat:
         feed.attach(hub)
         presences.attach(hub)
 
-        room_keys = ArgonPasswords(chars_min=1)
-        passwords = ArgonPasswords(chars_min=settings.auth.password_min)
-        self._passwords = (room_keys, passwords)
-        rate_limits = RateLimits(limits, clock)
-        sessions = Sessions(store, hub, clock, tokens)
-        services = self.services = Services(
-            store=store,
-            clock=clock,
-            tokens=tokens,
-            limits=limits,
-            feed=feed,
-            presences=presences,
-            rate_limits=rate_limits,
-            accounts=Accounts(store, hub, presences, clock, tokens, limits, lobby.id),
-            rooms=Rooms(
-                store,
-                hub,
-                presences,
-                clock,
-                tokens,
-                room_keys,
-                limits,
-                lobby.id,
-                settings.rooms.create,
-            ),
-            room_settings=RoomSettings(store, hub, clock, room_keys, limits, lobby.id),
-            logins=Logins(
-                store,
-                hub,
-                presences,
-                passwords,
-                sessions,
-                rate_limits,
-                clock,
-                tokens,
-                lobby.id,
-                self._registration,
-            ),
-            sessions=sessions,
-            invitations=Invitations(store, clock, tokens),
-            links=Links(store, clock, tokens, rate_limits),
-            messaging=Messaging(store, clock, tokens, limits, self._faults),
-            histories=Histories(store, feed, epoch),
-            moderation=Moderation(store, hub, feed, clock, tokens, limits, lobby.id),
-            server_bans=ServerBans(
-                store, hub, feed, clock, tokens, limits, AddressBans(store, clock)
-            ),
-            files=Files(store, contents, clock, tokens, limits, rate_limits, lobby.id),
+        self._passwords = (
+            ArgonPasswords(chars_min=1, workers_max=1),  # keys of rooms
+            ArgonPasswords(chars_min=settings.auth.password_min),
+        )
+        services = self.services = make_services(
+            settings,
+            store,
+            contents,
+            hub,
+            feed,
+            presences,
+            clock,
+            tokens,
+            self._passwords,
+            self._faults,
+            lobby_id=lobby.id,
+            epoch=epoch,
+            registration=self._registration,
         )
         services.files.start()
 
@@ -274,8 +235,13 @@ class Chat:
         self.health.start()
         self._lag.start()
         await self.listeners.open()
-        doorman.revocation.start()
+        doorman.revocation.start(store.on_foreign_change(self._foreign_change))
         self._housekeeping.start()
+        self._start_backups()
+        warnings = unsafe(settings, [host for host, _ in self.listeners.addresses])
+        for sentence in warnings:
+            log.warning("unsafe: %s", sentence)
+        metrics.set_unsafe(len(warnings))
         code = await services.invitations.claim_code()
         if code is not None:
             base = settings.server.public_url or self.local_url
@@ -301,6 +267,8 @@ class Chat:
         """Drain: not ready, no new connections, finish what arrived, close frames, the store."""
         self.health.drain()
         self._control.close()
+        if self._backups is not None:
+            await self._backups.close()
         log.info("Chat server shutting down")
         await self.listeners.close(code)
         await self._router.terminals.close()
@@ -310,12 +278,44 @@ class Chat:
         self.services.presences.close()
         self._lag.stop()
         await self.health.close()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         await self.services.feed.close()
         await self.services.files.close()
         await self._contents.close()
         await self.services.store.close()
         for passwords in self._passwords:
             passwords.close()
+
+    def _foreign_change(self) -> None:
+        """Look at everything that another program may have changed in the database."""
+        self._doorman.revocation.recheck()
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        try:
+            await self.services.feed.refresh()
+        except StoreFailure as error:
+            log.warning("what another program stored cannot be read yet: %s", error)
+
+    def _start_backups(self) -> None:
+        """Make backups by the clock, where that is set."""
+        settings = self.settings
+        if settings.backup.every is None or settings.storage.is_ephemeral:
+            return
+        data = settings.storage.directory
+        url = settings.storage.database_url
+        self._backups = BackupSchedule(
+            data,
+            settings.backup.to or data / "backups",
+            every_s=settings.backup.every,
+            keep=settings.backup.keep,
+            program=f"wynd-chat {__version__}",
+            database=Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None,
+            clock=self._clock,
+        )
+        self._backups.start()
 
     @property
     def local_url(self) -> str:

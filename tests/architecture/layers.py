@@ -150,6 +150,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "wynd_chat.adapters.clock": ("wynd_chat.ports", "wynd_chat.domain"),
     "wynd_chat.adapters.passwords": ("wynd_chat.ports", "wynd_chat.domain"),
+    "wynd_chat.adapters.datalock": (),
     "wynd_chat.adapters.backup": ("wynd_chat.ports", "wynd_chat.domain"),
     "wynd_chat.adapters.__init__": (),
     "wynd_chat.settings": ("wynd_chat.domain",),
@@ -166,6 +167,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "wynd.http.__init__",
     ),
     "wynd_chat.app": ("wynd_chat",),
+    "wynd_chat.assembly": ("wynd_chat",),
     "wynd_chat.cli": ("wynd_chat",),
     "wynd_chat.__init__": (),
     "wynd_chat.__main__": ("wynd_chat",),
@@ -208,10 +210,10 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "wynd_chat.adapters.files": ("puremagic", "imagesize"),
     "wynd_chat.adapters.clock": ("ulid",),
     "wynd_chat.adapters.passwords": ("argon2",),
-    "wynd_chat.settings": ("pydantic", "pydantic_settings", "platformdirs"),
+    "wynd_chat.settings": ("pydantic", "platformdirs"),
     "wynd_chat.observability": ("prometheus_client",),
     "wynd_chat.gateway": ("fastapi", "starlette", "pydantic", "python_multipart"),
-    "wynd_chat.cli": ("typer", "rich", "segno", "click"),
+    "wynd_chat.cli": ("typer", "rich", "segno", "alembic"),
 }
 
 # Who may name only what stands in `__all__` of the packages it imports from.

@@ -112,7 +112,7 @@ class Operations:
         for one, wynd in zip(statistics, self._wynds, strict=True):
             for status, count in self._news(("refused", wynd), one.handshakes_refused).items():
                 self._metrics.refused(status, count)
-            for _, count in self._news(("dropped", wynd), one.messages_dropped).items():
+            for count in self._news(("dropped", wynd), one.messages_dropped).values():
                 self._metrics.dropped("slow", count)
         self._metrics.set_ready(self._health.is_ready)
         return Response(

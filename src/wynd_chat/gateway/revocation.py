@@ -51,9 +51,14 @@ class Revocation:
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    def start(self) -> None:
-        """Look after them from now on."""
-        if not self._services.store.on_foreign_change(self.recheck):
+    def start(self, is_told: bool) -> None:
+        """Look after them from now on.
+
+        Args:
+            is_told: Whether `recheck` is called when another program wrote; else they are looked
+                at every few seconds.
+        """
+        if not is_told:
             self._order_poll()
 
     async def close(self) -> None:

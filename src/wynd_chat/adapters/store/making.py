@@ -10,7 +10,7 @@ from wynd_chat.ports.store import StoreUnusable
 if TYPE_CHECKING:
     from wynd_chat.ports.store import Store
 
-__all__ = ["make_store"]
+__all__ = ["SQLITE", "make_store"]
 
 MEMORY, SQLITE, POSTGRES = "memory:", "sqlite:///", "postgresql://"
 
