@@ -63,7 +63,9 @@ export class Page {
 
   /** Go to a room. @param {string} room */
   go(room) {
-    location.hash = `#/${encodeURIComponent(room)}`;
+    const hash = `#/${encodeURIComponent(room)}`;
+    if (location.hash === hash) void this.follow();
+    else location.hash = hash;
   }
 
   /** Follow the address: `#/dev`, `#/dev/42`, or `#/-/sign-in`. */

@@ -19,6 +19,7 @@ import { ChatError, decodeCommands, decodeResult, decodeSent, decodeSync, decode
 /** @typedef {import("./wire.js").Hello} Hello */
 
 const PAGE = 50;
+const REFRESHES_MAX = 3; // counts of unread messages that came too late, one after the other
 const CHANGES_ROOMS = new Set(["join", "j", "leave", "part", "close", "msg", "dm", "tell", "w", "query", "r", "mute", "unmute", "topic", "invite"]);
 
 export class Chat {
@@ -243,8 +244,17 @@ export class Chat {
 
   /** Read unread counts, topics and settings of my rooms. */
   async #refreshRooms() {
-    const mine = await this.#tried(this.#api.myRooms());
-    if (mine === null) return;
+    let isStale = true;
+    for (let attempt = 0; isStale && attempt < REFRESHES_MAX; attempt += 1) {
+      const mine = await this.#tried(this.#api.myRooms());
+      if (mine === null) return;
+      isStale = this.#takeMyRooms(mine);
+    }
+  }
+
+  /** @param {import("./wire.js").MyRoom[]} mine @returns {boolean} whether more came meanwhile than was counted */
+  #takeMyRooms(mine) {
+    let isStale = false;
     batch(() => {
       for (const entry of mine) {
         const room = this.#store.find(entry.room);
@@ -253,14 +263,19 @@ export class Chat {
         room.notify.value = entry.notify;
         room.role.value = entry.role;
         room.read = Math.max(room.read, entry.read);
-        room.countedTo = entry.head;
         if (entry.with !== null) room.with.value = entry.with;
+        if (entry.head < room.last) {
+          isStale = true; // counted before what I have seen: what was added here stands until the next count
+          continue;
+        }
+        room.countedTo = entry.head;
         if (!this.incoming.isReading(room)) {
           room.unread.value = entry.unread;
           room.mentions.value = room.kind.value === "dm" ? entry.unread : entry.mentions;
         }
       }
     });
+    return isStale;
   }
 
   // Rooms
