@@ -158,7 +158,7 @@ class Sockets:
                     client.removed(error.sentence)
                     handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
                     return
-                if credential.source == "subprotocol":
+                if credential.source != "cookie":  # an expired one counts as none
                     handle.close(CloseCode.UNAUTHORIZED, CloseCode.UNAUTHORIZED.reason)
                     return
             else:

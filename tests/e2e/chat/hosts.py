@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.waiting import eventually
 from tests.wynd_chat.kit import FailingStore, HandClock
 from wynd_chat.adapters.clock import SystemTokens
+from wynd_chat.adapters.passwords import ArgonPasswords
 from wynd_chat.adapters.store.sqlite import SqliteStore
 from wynd_chat.app import Chat
 from wynd_chat.domain.durations import parse_duration
@@ -121,6 +122,7 @@ class InLoop(Host):
         """Arrange one of:
 
         - `an account Carol` / `an admin Root`: `$Carol_token` and `$Carol_id` are known then;
+        - `Carol's password is "…"`, `Carol approves $code`, which another device shows;
         - `Bob is silenced in #dev for 8m`, `Bob is banned from #dev`, `Bob is op of #dev`;
         - `#dev forgot its events below 5`, `#dev was trimmed below 5`;
         - `the store fails` / `the store works`, `a fault` / `no fault` before acknowledging.
@@ -135,6 +137,8 @@ class InLoop(Host):
     def _arrangements(self) -> tuple[tuple[str, Any], ...]:
         return (
             (r"an (account|admin) (\w+)", self._account),
+            (r"(\w+)'s password is \"(.+)\"", self._password),
+            (r"(\w+) approves (\S+)", self._approve),
             (r"(\w+) is silenced in #(\w+) for (\w+)", self._silence),
             (r"(\w+) is banned from #(\w+)", self._ban),
             (r"(\w+) is (op|owner|member) of #(\w+)", self._role),
@@ -166,6 +170,22 @@ class InLoop(Host):
         await self._store.write(work)
         values.know(f"{name}_token", token)
         values.know(f"{name}_id", user.id)
+
+    async def _password(self, name: str, password: str, *, values: Values) -> None:
+        passwords = ArgonPasswords()
+        password_hash = await passwords.hash(password)
+        passwords.close()
+
+        def work(tx: Transaction) -> None:
+            user = tx.user_by_key(name.lower())
+            assert user is not None, name
+            tx.put_user(replace(user, password_hash=password_hash))
+
+        await self._store.write(work)
+
+    async def _approve(self, name: str, code: str, *, values: Values) -> None:
+        user = await self.chat.services.accounts.find(name)
+        await self.chat.services.links.approve(user, code)
 
     async def _member(self, name: str, room: str, **changes: Any) -> None:
         def work(tx: Transaction) -> None:
