@@ -399,11 +399,15 @@ class Hub:
                     client.handle.send_text(prepared)
             return
         sender = next(iter(excluded), None)
-        for wynd in self._wynds:
+        for wynd in self._running():
             if sender is not None and sender.wynd is wynd:
                 sender.handle.to(name).text(prepared, droppable=droppable)
             else:
                 wynd.to(name).text(prepared, droppable=droppable)
+
+    def _running(self) -> list[Wynd]:
+        """Return the server objects to send through: at the end one stops before the other."""
+        return [wynd for wynd in self._wynds if wynd.engine is not None]
 
     def _is_current(self, client: Client, name: str) -> bool:
         return getattr(client, "current_id", None) == name[1:]
@@ -578,7 +582,7 @@ class Hub:
         for user, state in due.values():
             away = user.away if state == "away" else None
             frame = Prepared(json_face.encode_presence(author_of(user), state, away))
-            for wynd in self._wynds:
+            for wynd in self._running():
                 wynd.to(NAMED_JSON).text(frame, droppable=True)
 
     def _tick(self) -> None:

@@ -236,11 +236,13 @@ class Stand:
     Attributes:
         sent: By the handle's number, the frames that reached it, in order.
         publishes: How often a frame was handed to a room.
+        engine: None after its end.
     """
 
     def __init__(self) -> None:
         self.sent: dict[int, list[str]] = {}
         self.publishes = 0
+        self.engine: str | None = "stand"
         self.closed: dict[int, tuple[int, str]] = {}
         self._rooms: dict[str, set[int]] = {}
         self._numbers = count(1)
@@ -252,6 +254,7 @@ class Stand:
         """Return what sends to a room's members."""
 
         def text(frame: Any, *, droppable: bool = False) -> None:
+            assert self.engine is not None, "a server object that has stopped cannot send"
             self.publishes += 1
             for number in self._rooms.get(room, set()) - {without}:
                 self.sent[number].append(_text_of(frame))

@@ -370,3 +370,15 @@ async def test_an_event_that_cannot_be_shown_keeps_nobody_else_from_the_next(
     assert "event 1 was not shown to everybody" in caplog.text
     await stage.post(alice, stage.kit.lobby, "shown", kind=MessageKind.ME)
     assert reader.seen == ["* Alice shown"]
+
+
+async def test_what_is_left_of_the_server_is_shown_what_happens(stage: Stage) -> None:
+    other = Stand()
+    stage.hub.listening(other)  # type: ignore[arg-type]
+    alice, bob = [await stage.kit.guest(name, face=None) for name in ("Alice", "Bob")]
+    reader, leaver = stage.add(bob), stage.add(alice)
+    _ = reader.seen
+    other.engine = None  # stopped before the first
+    stage.hub.closed(leaver)
+    await stage.kit.clock.advance(1)
+    assert reader.seen == ["Alice left the chat"]
