@@ -69,11 +69,15 @@ def everything(snapshot: Snapshot) -> dict[str, Any]:
     """Return all that can be asked about the rows of this file."""
     seen: dict[str, Any] = {"accounts": snapshot.count_users(), "rooms": snapshot.list_rooms()}
     seen["listed"] = snapshot.list_users(limit=9)
+    seen["guests"] = snapshot.stale_guests(9, limit=9)
+    seen["ids"] = snapshot.room_ids(limit=9)
+    seen["bytes"] = snapshot.upload_bytes(), snapshot.has_admin()
     for user in USERS:
         seen[user.id] = (
             snapshot.user(user.id),
             snapshot.rooms_of(user.id),
             snapshot.ignored_by(user.id),
+            snapshot.has_messages(user.id),
             snapshot.uploads_of(user.id, 0),
             snapshot.count_rooms_created(user.id, 0),
             sorted(snapshot.count_unread(user.id, limit=3).items()),
@@ -229,6 +233,23 @@ class SameCalls(RuleBasedStateMachine):
     @rule(room=rooms, below=seqs)
     def trim(self, room: Room, below: int) -> None:
         self.write(lambda tx: tx.trim_events(room.id, below))
+
+    @rule(room=rooms, before=st.integers(0, 9_000), keep=st.integers(0, 6), limit=st.integers(0, 4))
+    def trim_old(self, room: Room, before: int, keep: int, limit: int) -> None:
+        how = {"before": before, "keep": keep, "limit": limit}
+        self.write(lambda tx: tx.trim_old_events(room.id, **how))
+
+    @rule(
+        user=users,
+        since=st.integers(0, 9_000),
+        room_id=st.sampled_from([None, *(room.id for room in ROOMS)]),
+        fails=st.booleans(),
+    )
+    def purge(self, user: Any, since: int, room_id: str | None, fails: bool) -> None:
+        self.write(
+            lambda tx: tx.delete_messages(user.id, since=since, at=self.now, room_id=room_id),
+            fails=fails,
+        )
 
     @rule(name=st.sampled_from("ab"), owner=users, state=st.sampled_from(UploadState))
     def put_upload(self, name: str, owner: Any, state: UploadState) -> None:

@@ -276,12 +276,18 @@ class MemorySnapshot:
     ) -> list[Event]:
         """Return a stretch of messages, ascending."""
         kept = self._tables.messages.get(room_id, {})
-        inside = sorted(seq for seq in kept if after < seq < before)
+        # In the order of seq, since they are stored so and never taken out.
+        chosen: list[Event] = []
+        for seq, event in reversed(kept.items()) if newest else kept.items():
+            if len(chosen) >= limit:
+                break
+            if after < seq < before and (newest or event.at >= since):
+                chosen.append(event)
+            elif seq <= after and newest:
+                break
         if newest:
-            chosen = inside[max(len(inside) - max(limit, 0), 0) :]
-            return [self._message(kept[seq]) for seq in chosen if kept[seq].at >= since]
-        chosen = [seq for seq in inside if kept[seq].at >= since][: max(limit, 0)]
-        return [self._message(kept[seq]) for seq in chosen]
+            chosen = [event for event in reversed(chosen) if event.at >= since]
+        return [self._message(event) for event in chosen]
 
     def message(self, room_id: str, seq: int) -> Event | None:
         """Return the message of this seq."""
@@ -397,10 +403,11 @@ class MemorySnapshot:
         return replace(event, body=replace(event.body, files=files))
 
     def _undeleted(self, room_id: str, after: int) -> Iterable[Message]:
-        for seq, event in self._tables.messages.get(room_id, {}).items():
-            body = event.body
-            if seq > after and isinstance(body, Message) and not body.is_deleted:
-                yield body
+        for seq, event in reversed(self._tables.messages.get(room_id, {}).items()):
+            if seq <= after:
+                return
+            if isinstance(event.body, Message) and not event.body.is_deleted:
+                yield event.body
 
 
 def file_info(upload: Upload) -> FileInfo:
