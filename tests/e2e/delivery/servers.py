@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from wynd_chat.services.housekeeping import EVENTS_MAX
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -143,7 +145,8 @@ class ChatServer:
     def stored(self, room: str = "lobby") -> list[StoredMessage]:
         """Return the messages of a room, in the order of seq, read past the server.
 
-        Expects seqs of events that are contiguous from 1, and a message for each of its events.
+        Expects a room in which nothing but messages happened: their seqs are contiguous from 1. So
+        are those of the events, of which upkeep may have trimmed the oldest.
         """
         with contextlib.closing(sqlite3.connect(self.database)) as database:
             seqs = database.execute(
@@ -157,7 +160,10 @@ class ChatServer:
                 " JOIN rooms r ON r.id = m.room_id WHERE r.name = ? ORDER BY m.seq",
                 (room,),
             ).fetchall()
-        assert [seq for (seq,) in seqs] == list(range(1, last[0] + 1)), "the seqs have gaps"
+        kept = [seq for (seq,) in seqs]
+        assert kept == list(range(last[0] + 1 - len(kept), last[0] + 1)), "events have gaps"
+        assert len(kept) >= min(last[0], EVENTS_MAX), "events were trimmed too early"
+        assert [row[3] for row in rows] == list(range(1, last[0] + 1)), "messages have gaps"
         return rows
 
 
