@@ -6,7 +6,7 @@
 .NOTPARALLEL:
 .PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
 	licences constraints test test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
-	dist docs bench bench-pages ci clean
+	dist docs bench bench-chat bench-pages ci clean
 
 BIN := .venv/bin
 HAS_CARGO := $(shell command -v cargo)
@@ -117,6 +117,9 @@ docs: setup ## check the documentation: every public name described, every examp
 bench: setup ## measure against a bare C loop and other servers; renew tables and plot (QUICK=1)
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.web
+
+bench-chat: setup ## measure wynd-chat: durable messages, fan-out, reconnects, memory (QUICK=1)
+	$(BIN)/python -m bench.chat
 
 bench-pages: setup ## renew tables and plot from bench/results/latest.json
 	$(BIN)/python -m bench.table
