@@ -36,7 +36,8 @@ _LENGTHS = [
 ]  # fmt: skip
 _OTHER = [
     "\ud7ff", "\ue000", "\uffff", "\U000e0001tag", "\U000f0000", "ﷺ", "Z\u0351\u036b\u0343\u036a",
-    "конь.txt", "\uff46\uff55\uff4c\uff4c.txt", "ﬁle.txt", "名前.txt", "שלום.txt", "مرحبا.txt", "\u1160x", "\u3164",
+    "конь.txt", "\uff46\uff55\uff4c\uff4c.txt",
+    "ﬁle.txt", "名前.txt", "שלום.txt", "مرحبا.txt", "\u1160x", "\u3164",
     "constructor", "__proto__", "null", "undefined", "0", "true", "NaN", "file", "Server",
 ]  # fmt: skip
 

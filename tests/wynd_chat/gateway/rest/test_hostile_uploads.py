@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEADER = re.compile("[ -~]*")
+DISPOSITION = re.compile(
+    r"""(inline|attachment); filename="[^"\\%]*"; filename\*=UTF-8''[A-Za-z0-9%._~-]+"""
+)
 PLACE = re.compile(r"files/([0-9a-f]{2})/([0-9a-f]{2})/\1\2[0-9a-f]{60}")
 UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069/\\\\]")
 HEAD = b"Content-Disposition: form-data; name=f; filename="
@@ -73,8 +76,7 @@ async def assert_harmless(visitor: Visitor, file: dict[str, str]) -> None:
     for name, value in answer.headers.items():
         assert HEADER.fullmatch(value), (name, value)
     assert "set-cookie" not in answer.headers
-    disposition = answer.headers["content-disposition"]
-    assert disposition.count("filename=") == 1
+    assert DISPOSITION.fullmatch(answer.headers["content-disposition"])
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
 
 
