@@ -33,6 +33,7 @@ from wynd_chat.services.rooms import Rooms, make_lobby
 from wynd_chat.services.roomsettings import RoomSettings
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable
 
     from wynd_chat.domain.errors import ErrorCode
@@ -138,12 +139,16 @@ class FailingStore:
     Attributes:
         failure: What every operation raises; None: nothing.
         reads: How often it was read.
+        gate: While it is there and not set, what was read is handed out late: not before it is set.
+        late: How many reads wait at the gate.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.failure: Exception | None = None
         self.reads = 0
+        self.gate: asyncio.Event | None = None
+        self.late = 0
 
     def fail(self) -> None:
         """Fail from now on, as with a full disk."""
@@ -158,7 +163,13 @@ class FailingStore:
         """See `Store.read`."""
         self._check()
         self.reads += 1
-        return await self._store.read(work)
+        found = await self._store.read(work)
+        gate = self.gate
+        if gate is not None:
+            self.late += 1
+            await gate.wait()
+            self.late -= 1
+        return found
 
     async def post(self, message: NewMessage) -> Posted:
         """See `Store.post`."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import eventually
 from tests.wynd_chat.gateway.desk import a_desk
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 def sync(epoch: str, **rooms: int) -> dict[str, Any]:
     """Return a request."""
     return {"type": "sync", "id": "s", "epoch": epoch, "rooms": rooms}
+
+
+@asynccontextmanager
+async def sync_under_way(desk: Desk, line: Line) -> AsyncIterator[None]:
+    """Let a sync read the memberships, and hand them to it only after the block."""
+    gate = desk.store.gate = asyncio.Event()
+    await line.send(sync(desk.services.histories.epoch))
+    await eventually(lambda: desk.store.late)
+    desk.store.gate = None
+    yield
+    gate.set()
 
 
 async def reply(line: Line, request_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -66,36 +79,31 @@ async def test_live_events_wait_behind_the_reply_of_a_sync(desk: Desk) -> None:
 
 
 async def test_a_membership_that_ends_while_syncing_is_not_subscribed(desk: Desk) -> None:
-    epoch = desk.services.histories.epoch
     owner = await desk.guest("Owner")
     dev = await desk.room(owner)
     user, token = await desk.account("Carol")
+    await desk.services.rooms.join(user, "dev")
     line = await desk.json(token=token)
-    for _ in range(20):
-        await desk.services.rooms.join(user, "dev")
-        await line.send(sync(epoch))
+    async with sync_under_way(desk, line):
         await desk.services.rooms.leave(user, dev)
-        await line.all()
-        await desk.services.messaging.post(owner, dev, "secret")
-        shown = [frame for frame in await line.all() if frame.get("text") == "secret"]
-        assert shown == []
+    answer, _ = await reply(line, "s")
+    assert [one["room"] for one in answer["rooms"]] == ["lobby"]
+    await desk.services.messaging.post(owner, dev, "secret")
+    assert [frame for frame in await line.all() if frame.get("type") == "message"] == []
 
 
 async def test_a_membership_that_begins_while_syncing_is_not_missed(desk: Desk) -> None:
-    epoch = desk.services.histories.epoch
     owner = await desk.guest("Owner")
     dev = await desk.room(owner)
     user, token = await desk.account("Carol")
     line = await desk.json(token=token)
-    for _ in range(20):
-        await line.send(sync(epoch))
+    async with sync_under_way(desk, line):
         await desk.services.rooms.join(user, "dev")
-        await line.all()
-        await desk.services.messaging.post(owner, dev, "hi")
-        shown = [frame["text"] for frame in await line.all() if frame.get("type") == "message"]
-        assert shown == ["hi"]
-        await desk.services.rooms.leave(user, dev)
-        await line.all()
+    answer, _ = await reply(line, "s")
+    assert sorted(one["room"] for one in answer["rooms"]) == ["dev", "lobby"]
+    await desk.services.messaging.post(owner, dev, "hi")
+    shown = [frame["text"] for frame in await line.all() if frame.get("type") == "message"]
+    assert shown == ["hi"]
 
 
 async def test_who_becomes_somebody_else_has_to_sync_anew(desk: Desk) -> None:
