@@ -145,7 +145,7 @@ class Chat:
 
         self._passwords = (
             ArgonPasswords(chars_min=1, workers_max=1),  # keys of rooms
-            ArgonPasswords(chars_min=settings.auth.password_min),
+            ArgonPasswords(chars_min=lambda: self.settings.auth.password_min),
         )
         services = self.services = make_services(
             settings,
@@ -198,6 +198,9 @@ class Chat:
             version=__version__,
             origins=self._origins,
             base_url=base_url,
+            plain_base_url=base_url_of(
+                settings.server.public_url, lambda: self.listeners.addresses[0][1]
+            ),
         )
         self._housekeeping = Housekeeping(store, presences, clock)
         self._lag = LoopLag(metrics, clock)

@@ -73,7 +73,11 @@ class Caller(Protocol):
 
     @property
     def rooms(self) -> Mapping[str, Room]:
-        """Rooms that it is known to be in, by id; may be empty."""
+        """Rooms that it is shown events of, by id; may be empty."""
+
+    @property
+    def known_rooms(self) -> Mapping[str, Room]:
+        """Rooms that its user is known to be in, by id; may be empty."""
 
     async def become(self, user: User, token_hash: str | None = None) -> None:
         """Be somebody from now on."""
@@ -279,7 +283,7 @@ class Router:
             ChatError: `not_found`, `not_online`.
         """
         room_id = ref if ref.startswith("r_") else self._room_ids.get(ref)
-        known = None if room_id is None else caller.rooms.get(room_id)
+        known = None if room_id is None else caller.known_rooms.get(room_id)
         if known is not None:
             return known
         room = await self.services.rooms.find(user, ref)

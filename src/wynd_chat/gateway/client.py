@@ -15,6 +15,8 @@ from wynd_chat.domain.presence import Face
 from wynd_chat.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wynd import ConnectionHandle, Sent, Wynd
     from wynd_chat.domain.errors import ChatError
     from wynd_chat.domain.events import Event
@@ -90,6 +92,11 @@ class Client(ABC):
     def is_plain(self) -> bool:
         """Whether it is shown the same as everybody else of its face."""
         return not self.ignored
+
+    @property
+    def known_rooms(self) -> Mapping[str, Room]:
+        """The rooms its user is known to be in, by id."""
+        return self.rooms
 
     @property
     def user_id(self) -> str | None:

@@ -23,6 +23,8 @@ from wynd_chat.wire.requests import Auth, Command, Commands, Name, Read, Send, S
 from wynd_chat.wire.times import time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wynd import ConnectionHandle, Wynd
     from wynd_chat.domain.events import Event
     from wynd_chat.domain.models import Room, User
@@ -48,6 +50,7 @@ class JsonClient(Client):
         "_hub",
         "_is_leaving",
         "_malformed",
+        "_memberships",
         "_router",
         "is_synced",
     )
@@ -71,6 +74,7 @@ class JsonClient(Client):
         self._router = router
         self._doorman = doorman
         self._auth_failures = 0
+        self._memberships: dict[str, Room] = {}
         self._is_leaving = False
         self._closing: CloseCode | None = None
         self._malformed: deque[float] = deque(maxlen=MALFORMED_MAX)
@@ -259,6 +263,12 @@ class JsonClient(Client):
     def entered(self, rooms: list[Room], lobby_id: str) -> None:
         """See `Client.entered`; another user than before has to `sync` anew."""
         self.is_synced = False
+        self._memberships = {room.id: room for room in rooms}
+
+    @property
+    def known_rooms(self) -> Mapping[str, Room]:
+        """The rooms its user is in, also before `sync`."""
+        return self._memberships
 
     def move_back(self) -> None:
         """Nothing: it has no current room."""
@@ -278,6 +288,7 @@ class JsonClient(Client):
 
     def membership_started(self, notice: MembershipStarted) -> None:
         """See `Client.membership_started`."""
+        self._memberships[notice.room.id] = notice.room
         if self.is_synced and notice.room.id not in self.rooms:
             self._hub.subscribe(self, notice.room)
             peer = self._hub.peer(notice.room, notice.user)
@@ -285,6 +296,7 @@ class JsonClient(Client):
 
     def membership_ended(self, notice: MembershipEnded) -> None:
         """See `Client.membership_ended`."""
+        self._memberships.pop(notice.room.id, None)
         if self.is_synced and (self.user is None or self.user.is_guest):
             self.send(encode_exited(notice.room))
 

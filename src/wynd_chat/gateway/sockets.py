@@ -49,7 +49,12 @@ FEATURES = ("rooms", "upload", "memberships")
 def library_limits(limits: ChatLimits) -> Limits:
     """Return the library's limits, as the chat's say (chat.md 5.5 and 6)."""
     return Limits(
+        handshake_timeout_s=limits.handshake_timeout_s,
+        head_bytes_max=limits.head_bytes_max,
+        head_fields_max=limits.head_fields_max,
         message_bytes_max=limits.frame_bytes_max,
+        outbox_bytes_soft=min(Limits().outbox_bytes_soft, limits.outbox_bytes_max),
+        outbox_bytes_hard=limits.outbox_bytes_max,
         connections_max=limits.connections_max,
         connections_per_address_max=limits.connections_per_address_max,
         # rooms of the library: one per room of the user, and that of all JSON clients
@@ -73,6 +78,7 @@ class Sockets:
         version: str,
         origins: str | Sequence[str] = "same-host",
         base_url: Callable[[Request], str],
+        plain_base_url: Callable[[Request], str] | None = None,
     ) -> None:
         self._services = services
         self._hub = hub
@@ -81,6 +87,7 @@ class Sockets:
         self._metrics = metrics or Metrics()
         self._names = (server_name, version)
         self._base_url = base_url
+        self._plain_base_url = plain_base_url or base_url
         self._numbers = 0
         limits = library_limits(services.limits)
         self.main = Wynd(limits=limits, origins=origins)
@@ -142,7 +149,8 @@ class Sockets:
             self._router,
             self._doorman,
         )
-        client.base_url = self._base_url(request)
+        is_plain = wynd is self.plain  # a port without page and API
+        client.base_url = (self._plain_base_url if is_plain else self._base_url)(request)
         handle.data["client"] = client
         self._hub.opened(client)
         self._metrics.opened(face.value)

@@ -219,6 +219,7 @@ class StandInCaller:
         self.user = user
         self.current = current
         self.rooms: dict[str, Room] = {}
+        self.known_rooms: dict[str, Room] = {}
         self.token_hash: str | None = None
 
     async def become(self, user: User, token_hash: str | None = None) -> None:
@@ -285,9 +286,13 @@ def _text_of(frame: Any) -> str:
 
 
 def a_request(
-    *headers: str, path: str = "/ws", address: str = "10.0.0.1", secure: bool = False
+    *headers: str,
+    path: str = "/ws",
+    address: str = "10.0.0.1",
+    secure: bool = False,
+    host: str = "chat.example",
 ) -> Request:
     """Return an upgrade as it came in; `headers` are whole lines."""
-    lines = [f"GET {path} HTTP/1.1", "Host: chat.example", "Upgrade: websocket", *headers]
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", *headers]
     head = "\r\n".join([*lines, "", ""]).encode()
     return Request.from_head(head, (address, 5000), secure)

@@ -27,3 +27,11 @@ def test_what_is_set_counts_whatever_the_request_says() -> None:
     base_url = base_url_of("https://talk.example/chat/")
     assert base_url(a_request()) == "https://talk.example/chat"
     assert base_url(page_request()) == "https://talk.example/chat"
+
+
+def test_a_port_without_pages_leads_to_the_one_that_has_them() -> None:
+    base_url = base_url_of(None, lambda: 3000)
+    assert base_url(a_request(host="localhost:8080")) == "http://localhost:3000"
+    assert base_url(a_request(host="[::1]:8080")) == "http://[::1]:3000"
+    assert base_url(a_request(host="[::1]")) == "http://[::1]:3000"
+    assert base_url(a_request(host="chat.example")) == "http://chat.example:3000"

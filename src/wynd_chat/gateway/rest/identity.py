@@ -76,6 +76,11 @@ class RestCaller:
         assert self.user is not None
         return self.user
 
+    @property
+    def known_rooms(self) -> Mapping[str, Room]:
+        """None: each request asks anew."""
+        return {}
+
     async def become(self, user: User, token_hash: str | None = None) -> None:
         """Be somebody for the rest of this request."""
         self.user, self.token_hash = user, token_hash
