@@ -82,6 +82,7 @@ async def take(folder: Path) -> None:
             await page.get_by_role("link", name="Miriam, 1 unread message").wait_for()
             await page.get_by_role("link", name="#release").click()
             await see(page, "Tagged.")
+            await page.mouse.move(0, 0)
             for size, (width, height) in SIZES.items():
                 await page.set_viewport_size({"width": width, "height": height})
                 await page.locator(".scroller").evaluate("s => { s.scrollTop = s.scrollHeight; }")

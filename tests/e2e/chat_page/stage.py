@@ -28,6 +28,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 15_000
 STARTS_S = 30.0
 ANSWERS_S = 30.0
+AT_ONCE = 200  # messages that are sent before their answers are read
 UNLIMITED = {  # for tests of the page, not of the limits
     "WYND_CHAT__LIMITS__MESSAGES_BURST": "100000",
     "WYND_CHAT__LIMITS__MESSAGES_PER_SECOND": "100000",
@@ -191,14 +192,14 @@ class Person:
 
     async def says_many(self, texts: list[str], room: str = "lobby") -> None:
         """Say many things without waiting in between; return when all are stored."""
-        first = self._count + 1
-        for number, text in enumerate(texts, first):
-            message = {"type": "send", "room": room, "text": text, "cid": f"{self.name}-{number}"}
-            await self._connection.send(json.dumps({"id": number, **message}))
-            if number % 200 == 0:  # what comes back must be read, or the server counts us as slow
-                await self._until_replied(number)
-        self._count = first + len(texts) - 1
-        await self._until_replied(self._count)
+        for at in range(0, len(texts), AT_ONCE):
+            for text in texts[at : at + AT_ONCE]:
+                self._count += 1
+                cid = f"{self.name}-{self._count}"
+                message = {"type": "send", "room": room, "text": text, "cid": cid}
+                await self._connection.send(json.dumps({"id": self._count, **message}))
+            # What comes back must be read, or the server counts us as slow.
+            await self._until_replied(self._count)
 
     async def _until_replied(self, number: int) -> None:
         async with asyncio.timeout(ANSWERS_S):

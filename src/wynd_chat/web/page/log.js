@@ -58,6 +58,7 @@ export class MessageLog {
   #from = 0; // the window over history.events
   #to = 0;
   #isFollowing = true;
+  #isEndDrawn = true; // the newest event was in the window when it was drawn
   #isTopArmed = false;
   #fresh = 0;
   #seen = 0;
@@ -367,6 +368,7 @@ export class MessageLog {
     const source = this.#source;
     if (source === null) return;
     const { history } = source;
+    this.#isEndDrawn = this.#showsEnd();
     const rows = layout({
       events: history.events.slice(this.#from, this.#to),
       pending: source.pending(),
@@ -374,7 +376,7 @@ export class MessageLog {
       line: source.line(),
       me: this.#context.me.id,
       isStart: this.#from === 0 && !history.hasBefore && history.isLoaded,
-      isEnd: this.#showsEnd(),
+      isEnd: this.#isEndDrawn,
     });
     const anchors = this.#isFollowing ? [] : this.#anchors();
     this.#reconcile(rows);
@@ -475,13 +477,14 @@ export class MessageLog {
     if (this.#source === null) return;
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const distance = scrollHeight - scrollTop - clientHeight;
-    this.#isFollowing = distance <= FOLLOW_PX && this.#showsEnd();
+    // By what is drawn: events that came since the last frame must not look like a reader gone away.
+    this.#isFollowing = distance <= FOLLOW_PX && this.#isEndDrawn;
     if (this.#isFollowing) this.#fresh = 0;
     if (this.#isFollowing !== this.#wasFollowing) {
       this.#wasFollowing = this.#isFollowing;
       this.#events.moved(this.place, this.#isFollowing);
     }
-    this.#events.pill(this.#fresh, !this.#isFollowing && (distance > clientHeight || !this.#showsEnd()));
+    this.#events.pill(this.#fresh, !this.#isFollowing && (distance > clientHeight || !this.#isEndDrawn));
     const last = this.#source.history.last;
     if (this.#isFollowing && last > this.#seen && !document.hidden) {
       this.#seen = last;
