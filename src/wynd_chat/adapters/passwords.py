@@ -54,7 +54,8 @@ class ArgonPasswords:
     """`Passwords` by argon2-cffi, which computes without the interpreter's lock.
 
     Args:
-        chars_min: Characters a new password has at least; existing ones are not judged by it.
+        chars_min: Characters a new password has at least, or what returns how many now; existing
+            ones are not judged by it.
         cost: Cost of new hashes.
         workers_max: How many are computed at once.
         waiting_max: How many may wait beside them; more are refused.
@@ -63,13 +64,13 @@ class ArgonPasswords:
     def __init__(
         self,
         *,
-        chars_min: int = PASSWORD_CHARS_MIN,
+        chars_min: int | Callable[[], int] = PASSWORD_CHARS_MIN,
         cost: PasswordCost | None = None,
         workers_max: int = WORKERS_MAX,
         waiting_max: int = WAITING_MAX,
     ) -> None:
         price = cost or PasswordCost()
-        self.chars_min = chars_min
+        self._chars_min = chars_min
         self._hasher = argon2.PasswordHasher(
             time_cost=price.passes,
             memory_cost=price.memory_kib,
@@ -80,6 +81,11 @@ class ArgonPasswords:
         self._running_max = workers_max + waiting_max
         self._running = 0
         self._nobody = self._hasher.hash("the password of nobody")  # same cost, never matches
+
+    @property
+    def chars_min(self) -> int:
+        """Characters a new password has at least, now."""
+        return self._chars_min if isinstance(self._chars_min, int) else self._chars_min()
 
     async def hash(self, password: str) -> str:
         """Return a new hash, as `Passwords` says."""

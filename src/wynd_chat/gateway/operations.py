@@ -109,6 +109,9 @@ class Operations:
             )
         )
         self._metrics.rate_limited(self._services.rate_limits.refused)
+        tries = self._services.logins.results
+        for result, count in self._news(("logins", self), tries).items():
+            self._metrics.authenticated(result, count)
         for one, wynd in zip(statistics, self._wynds, strict=True):
             for status, count in self._news(("refused", wynd), one.handshakes_refused).items():
                 self._metrics.refused(status, count)

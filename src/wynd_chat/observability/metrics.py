@@ -125,9 +125,9 @@ class Metrics:
         """Count rooms of a `sync`: "recovered" or "gap"."""
         self._of(self._resumes, result).inc(count)
 
-    def authenticated(self, result: str) -> None:
-        """Count a check of a credential: "ok", "failed", "expired", "limited"."""
-        self._of(self._auth, result).inc()
+    def authenticated(self, result: str, count: int = 1) -> None:
+        """Count checks of credentials: "ok", "failed", "expired", "limited"."""
+        self._of(self._auth, result).inc(count)
 
     # Messages
 

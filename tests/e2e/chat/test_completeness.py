@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.e2e.chat.test_transcripts import FOLDER
-from wynd_chat.domain.commands import COMMANDS, Group, Who, find
+from wynd_chat.domain.commands import COMMANDS, Group, find
 from wynd_chat.domain.errors import ErrorCode
 from wynd_chat.gateway.commands import HANDLERS
 
@@ -14,12 +14,10 @@ ELSEWHERE: dict[ErrorCode, str] = {
     ErrorCode.CONFLICT: "an Idempotency-Key with another request: gateway/rest/test_idempotency.py",
     ErrorCode.EXPIRED: "an invitation that has ended: services/test_rooms.py",
 }
-# Commands whose transcripts come with what they do: moderation, logins, uploads.
+# Commands whose transcripts come with what they do: moderation, uploads.
 LATER = frozenset(
-    spec.name
-    for spec in COMMANDS
-    if spec.group in (Group.MODERATION, Group.SERVER) or spec.who is Who.ACCOUNT
-) | {"login", "register", "upload"}
+    spec.name for spec in COMMANDS if spec.group in (Group.MODERATION, Group.SERVER)
+) | {"upload"}
 
 
 def texts(face: str) -> str:

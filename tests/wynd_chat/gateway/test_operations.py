@@ -56,3 +56,15 @@ async def test_a_listener_of_their_own_needs_none_and_counts_what_happened(tmp_p
         assert "wynd_chat_rooms 1.0" in text
         assert 'wynd_chat_messages_total{face="rest",kind="text"} 2.0' in text
         assert "Alice" not in text
+
+
+async def test_tries_to_log_in_are_counted_by_their_end(tmp_path: Path) -> None:
+    async with a_chat(tmp_path, metrics={"token": TOKEN}) as running:
+        password = "correct horse battery staple"
+        await running.services.logins.register("Alice", password, None)
+        stranger = running.stranger()
+        for text in (password, "wrong", "wrong", "wrong", "wrong"):
+            await stranger.post("/sessions", {"name": "Alice", "password": text})
+        answer = await running.client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        for result, count in (("ok", 1), ("failed", 3), ("limited", 1)):
+            assert f'wynd_chat_auth_total{{result="{result}"}} {count}.0' in answer.text
