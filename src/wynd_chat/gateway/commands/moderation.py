@@ -208,6 +208,8 @@ def _order(call: Call) -> _Order:
             is_server = True
         elif option == PURGE:
             word, _, rest = rest.partition(" ")
+            if not word:
+                raise call.usage()
             purge_s = parse_duration(word)
             rest = rest.lstrip()
         else:
