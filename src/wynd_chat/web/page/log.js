@@ -191,9 +191,7 @@ export class MessageLog {
       if (source.history.hasAfter) await source.loadNewest();
       if (source !== this.#source) return;
       this.#isFollowing = true;
-      this.#windowAtEnd();
       this.#draw();
-      this.#toEnd();
       this.#measure();
     });
   }
@@ -239,7 +237,6 @@ export class MessageLog {
     this.#lastKnown = Math.max(this.#lastKnown, history.last);
     if (this.#isFollowing) {
       history.dropOld();
-      this.#windowAtEnd();
     } else {
       const me = this.#context.me.id;
       this.#fresh += news.filter((event) => event.type === "message" && event.author.id !== me).length;
@@ -247,7 +244,6 @@ export class MessageLog {
       if (this.#to - this.#from < WINDOW && !history.hasAfter) this.#to = Math.min(history.events.length, this.#from + WINDOW);
     }
     this.#draw();
-    if (this.#isFollowing) this.#toEnd();
     this.#measure();
   }
 
@@ -317,7 +313,6 @@ export class MessageLog {
     while (generation === this.#generation && this.#source !== null) {
       const wanted = this.#scroller.clientHeight + 2 * MARGIN_PX;
       if (this.#scroller.scrollHeight >= wanted || !(await this.#growUp())) return;
-      if (this.#isFollowing) this.#toEnd();
     }
   }
 
@@ -368,6 +363,7 @@ export class MessageLog {
     const source = this.#source;
     if (source === null) return;
     const { history } = source;
+    if (this.#isFollowing) this.#windowAtEnd();
     this.#isEndDrawn = this.#showsEnd();
     const rows = layout({
       events: history.events.slice(this.#from, this.#to),
@@ -385,6 +381,7 @@ export class MessageLog {
       const moved = anchor.node.offsetTop - anchor.top;
       if (moved !== 0) this.#scroller.scrollTop += moved;
     }
+    if (this.#isFollowing) this.#toEnd();
   }
 
   /** @param {readonly Row[]} rows */
