@@ -62,3 +62,10 @@ def test_unchanged_settings_and_unsafe_ones_are_told(
     assert "settings: read again, nothing has changed" in caplog.messages
     reread(chat, lambda: load({"auth.password_min": 8}))
     assert any(text.startswith("UNSAFE: auth.password_min is 8") for text in caplog.messages)
+
+
+def test_whoever_asked_is_told_what_became_of_them(chat: Chat) -> None:
+    done = reread(chat, lambda: load({"auth.guests": "off", "server.port": 4000}))
+    assert (done.applied, done.waiting, done.problems) == (("auth.guests",), ("server.port",), ())
+    wrong = reread(chat, lambda: load({"server.port": "x"}))
+    assert wrong.problems == ("flag --port: server.port must be a port, 0 to 65535, not 'x'",)
