@@ -17,6 +17,7 @@ export function Sidebar({ page }) {
   const direct = rooms.filter((room) => room.kind.value === "dm");
   const shared = rooms.filter((room) => room.kind.value !== "dm");
   const me = store.me.value;
+  const kind = me?.kind === "guest" ? "Guest" : me?.isAdmin ? "Administrator" : "Account";
   return html`<nav class="sidebar" data-region="rooms" aria-label="Rooms">
     <header class="sidebar-header">
       <span class="server-name"><bdi>${store.server.value.name || "Chat"}</bdi></span>
@@ -35,9 +36,9 @@ export function Sidebar({ page }) {
     </div>
     ${me !== null &&
     html`<footer class="sidebar-footer">
-      <button type="button" class="me-button" onClick=${() => (store.dialog.value = { name: "account" })}>
+      <button type="button" class="me-button" aria-label=${`${me.name}, ${kind}: your account`} onClick=${() => (store.dialog.value = { name: "account" })}>
         <${Avatar} name=${me.name} id=${me.id} state=${store.link.value.phase === "open" ? (store.presence.value.get(me.id)?.state === "away" ? "away" : "online") : "offline"} />
-        <span class="me-text"><span class="me-name"><bdi>${me.name}</bdi></span><span class="me-kind">${me.kind === "guest" ? "Guest" : me.isAdmin ? "Administrator" : "Account"}</span></span>
+        <span class="me-text"><span class="me-name"><bdi>${me.name}</bdi></span><span class="me-kind">${kind}</span></span>
       </button>
       <${IconButton} icon="settings" label="Settings" onClick=${() => (store.dialog.value = { name: "settings" })} />
     </footer>`}
