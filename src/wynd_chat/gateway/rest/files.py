@@ -47,6 +47,7 @@ POLICY = "sandbox; default-src 'none'"
 REVALIDATE = "private, no-cache"  # rights may end: may be kept, is asked about each time
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TAKING = (
+    ErrorCode.NOT_FOUND,  # a line end in the name: no such address
     ErrorCode.UNAUTHORIZED,
     ErrorCode.FORBIDDEN,
     ErrorCode.BANNED,
