@@ -147,6 +147,7 @@ async def test_axe_finds_nothing_in_any_view(tmp_path: Path, axe: str, theme: st
         await page.set_viewport_size({"width": 390, "height": 844})
         await judge("phone")
         await page.get_by_role("button", name="Rooms", exact=True).click()
+        await page.get_by_role("navigation", name="Rooms").wait_for()
         await judge("drawer")
         await page.keyboard.press("Escape")
         await line.cut()

@@ -36,9 +36,9 @@ export function Sidebar({ page }) {
     </div>
     ${me !== null &&
     html`<footer class="sidebar-footer">
-      <button type="button" class="me-button" aria-label=${`${me.name}, ${kind}: your account`} onClick=${() => (store.dialog.value = { name: "account" })}>
+      <button type="button" class="me-button" title="Your account" onClick=${() => (store.dialog.value = { name: "account" })}>
         <${Avatar} name=${me.name} id=${me.id} state=${store.link.value.phase === "open" ? (store.presence.value.get(me.id)?.state === "away" ? "away" : "online") : "offline"} />
-        <span class="me-text"><span class="me-name"><bdi>${me.name}</bdi></span><span class="me-kind">${kind}</span></span>
+        <span class="me-text"><span class="me-name"><bdi>${me.name}</bdi></span>${" "}<span class="me-kind">${kind}</span></span>
       </button>
       <${IconButton} icon="settings" label="Settings" onClick=${() => (store.dialog.value = { name: "settings" })} />
     </footer>`}
