@@ -42,6 +42,7 @@ from wynd_chat.gateway.sockets import Sockets
 from wynd_chat.observability.health import Health
 from wynd_chat.observability.metrics import LoopLag, Metrics
 from wynd_chat.ports.faults import NoFaults
+from wynd_chat.ports.files import FilesFailure
 from wynd_chat.ports.store import StoreFailure, StoreUnusable
 from wynd_chat.services.feed import Feed
 from wynd_chat.services.housekeeping import Housekeeping
@@ -382,7 +383,7 @@ def serve(settings: Settings, on_ready: Callable[[Chat], None] | None = None) ->
     """
     try:
         asyncio.run(_serve(Chat(settings), on_ready))
-    except (StoreUnusable, OSError) as error:
+    except (StoreUnusable, FilesFailure, OSError) as error:
         sys.stderr.write(f"wynd-chat: {error}\n")
         return 1
     return 0
