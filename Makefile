@@ -10,6 +10,8 @@
 
 BIN := .venv/bin
 HAS_CARGO := $(shell command -v cargo)
+# Tests run on both cores; a file stays on one.
+PARALLEL ?= -n 2 --dist loadfile
 # A native module that should be there and is not must not pass as a skipped test.
 export WYND_REQUIRE_NATIVE ?= $(if $(HAS_CARGO),1,0)
 # PyO3 reads the interpreter's configuration at build time.
@@ -35,6 +37,8 @@ fix: setup ## format, apply safe lint fixes, renew generated files
 	$(BIN)/ruff check --fix
 	$(BIN)/python tools/limits_page.py
 	$(BIN)/python -m tools.chat_pages
+	$(BIN)/python -m tools.rest_reference
+	$(BIN)/python -m tools.authorisation_page
 	$(if $(HAS_CARGO),cargo fmt --all)
 	$(if $(HAS_CARGO),$(BIN)/python tools/licences.py)
 
@@ -74,18 +78,18 @@ else
 endif
 
 test-python: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # The unit tests only; everything under every Python is test-pythons.
 test-other-pythons: setup
-	@tools/test-pythons --quiet tests/wynd
+	@tools/test-pythons $(PARALLEL) --quiet tests/wynd
 
 # The same tests over the Python twins of the native classes.
 test-twins: setup
-	$(BIN)/python -m pytest -q -p tests.plain_twins tests/wynd tests/contracts
+	$(BIN)/python -m pytest $(PARALLEL) -q -p tests.plain_twins tests/wynd tests/contracts
 
 test-portable: setup ## the Python tests over the portable engine only
-	$(BIN)/python -m pytest --engine portable
+	$(BIN)/python -m pytest $(PARALLEL) --engine portable
 
 test-pythons: setup ## the Python tests under every other Python >= 3.11 found here
 	@tools/test-pythons

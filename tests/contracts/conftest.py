@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contracts.chat_stores import memory_chat, opened, postgres_chat, sqlite_chat
-from tests.contracts.postgres import POSTGRES, database, postgres, pytest_configure
+from tests.contracts.postgres import POSTGRES, database, postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.contracts.chat_stores import Chat
     from wynd_chat.ports.store import Store
 
-__all__ = ["database", "postgres", "pytest_configure"]
+__all__ = ["database", "postgres"]
 
 
 @pytest.fixture(params=["memory", "sqlite", POSTGRES])

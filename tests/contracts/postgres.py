@@ -30,7 +30,6 @@ __all__ = [
     "Unavailable",
     "database",
     "postgres",
-    "pytest_configure",
 ]
 
 # A parameter of tests that run over several stores. Installing a server may take minutes.
@@ -43,11 +42,6 @@ UNPRIVILEGED = ("postgres", "nobody")
 
 
 numbers = itertools.count(1)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known; for every conftest that takes the fixtures from here."""
-    config.addinivalue_line("markers", "postgres: needs a PostgreSQL server, which it starts")
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ async def test_a_port_in_use_is_named_and_leaves_nothing_open(
     ((_, port),) = await open_for(opened, port=0, host="127.0.0.2")
     before = descriptors()
     with pytest.raises(OSError, match=rf"127\.0\.0\.2:{port}") as caught:
-        await open_for(opened, port=port, host=["127.0.0.1", "127.0.0.2"])
+        await open_for(opened, port=port, host=["127.0.0.9", "127.0.0.2"])
     assert caught.value.errno == errno.EADDRINUSE
     assert descriptors() == before
 

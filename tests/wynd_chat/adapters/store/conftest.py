@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.contracts.postgres import database, postgres, pytest_configure
+from tests.contracts.postgres import database, postgres
 
-__all__ = ["database", "postgres", "pytest_configure"]
+__all__ = ["database", "postgres"]
