@@ -70,7 +70,7 @@ def everything(snapshot: Snapshot) -> dict[str, Any]:
     seen: dict[str, Any] = {"accounts": snapshot.count_users(), "rooms": snapshot.list_rooms()}
     seen["listed"] = snapshot.list_users(limit=9)
     seen["guests"] = snapshot.stale_guests(9, limit=9)
-    seen["ids"] = snapshot.room_ids(limit=9)
+    seen["ids"] = snapshot.room_ids(limit=9), snapshot.count_rooms()
     seen["bytes"] = snapshot.upload_bytes(), snapshot.has_admin()
     for user in USERS:
         seen[user.id] = (
@@ -166,6 +166,10 @@ class SameCalls(RuleBasedStateMachine):
     def put_room(self, room: Room, creator: Any, fails: bool, locked: bool) -> None:
         made = replace(room, created_by=creator.id, locked=locked, last_seq=7)
         self.write(lambda tx: tx.put_room(made), fails=fails)
+
+    @rule(room=rooms, fails=st.booleans())
+    def drop_room(self, room: Room, fails: bool) -> None:
+        self.write(lambda tx: tx.drop_room(room.id), fails=fails)
 
     @rule(room=rooms, key=st.sampled_from(["dev", "ops", "new"]))
     def change_room_key(self, room: Room, key: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from wynd_chat.ports.store import Snapshot
+    from wynd_chat.ports.store import Snapshot, Transaction
 
 
 def settings_of(data: Path, **sections: Any) -> Settings:
@@ -98,6 +98,31 @@ async def test_what_another_program_posts_is_shown(tmp_path: Path) -> None:
         await other.post(message)
         assert await alice.recv() == "Alice: from a shell"
         await other.close()
+        await alice.close()
+
+
+async def test_a_room_that_another_program_purges_is_gone_for_those_in_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as chat:
+        alice = await named(chat, "Alice")
+        await alice.send("/join dev")
+        assert await alice.recv() == "Now in #dev (1 here)"
+        other = SqliteStore(tmp_path / "chat.sqlite3")
+        await other.open()
+
+        def purge(tx: Transaction) -> None:
+            room = tx.room_by_key("dev")
+            assert room is not None
+            tx.drop_room(room.id)
+
+        await other.write(purge)
+        await other.close()
+        assert await alice.recv() == "#dev was deleted"
+        await alice.send("hello again")
+        await alice.send("/rooms")
+        assert "dev" not in await alice.recv()
+        lobby = chat.services.rooms.lobby_id
+        texts = await chat.services.store.read(lambda snapshot: said(snapshot, lobby))
+        assert texts == ["hello again"]
         await alice.close()
 
 

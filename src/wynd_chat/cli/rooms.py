@@ -9,7 +9,7 @@ import typer
 
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
 from wynd_chat.cli.options import ConfigOption, DataOption, on_store, settings_of
-from wynd_chat.cli.output import say, table, time_text
+from wynd_chat.cli.output import say, table, time_text, warn
 from wynd_chat.cli.users import find_user
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Joined
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wynd_chat.ports.store import Snapshot, Transaction
+    from wynd_chat.settings import Settings
 
 __all__ = ["all_rooms", "app", "find_room"]
 
-app = typer.Typer(help="List, make and archive rooms.", no_args_is_help=True)
+app = typer.Typer(help="List, make, archive and purge rooms.", no_args_is_help=True)
 
 PAGE = 500
 RoomArgument = Annotated[str, typer.Argument(help="The room's name, # optional.")]
@@ -138,10 +139,47 @@ def archive(
 
     def work(tx: Transaction) -> Room:
         room = find_room(tx, name)
-        if room.name == parse_room_name(settings.rooms.lobby):
-            raise ChatError(ErrorCode.FORBIDDEN, "the lobby can't be archived")
+        _refuse_lobby(room, settings, "archived")
         tx.put_room(replace(room, archived_at=None if undo else now))
         return room
 
     room = on_store(settings, lambda store: store.write(work))
     say(f"{'Opened' if undo else 'Archived'} #{room.name}")
+
+
+@app.command()
+def purge(
+    name: RoomArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Delete a room for good, with its messages and files; a running server notices."""
+    settings = settings_of(data, config)
+
+    def look(snapshot: Snapshot) -> tuple[Room, int]:
+        room = find_room(snapshot, name)
+        _refuse_lobby(room, settings, "purged")
+        return room, snapshot.count_messages(room.id)
+
+    room, messages = on_store(settings, lambda store: store.read(look))
+    question = f"Delete #{room.name}, its {messages} messages and its files for good?"
+    if not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+
+    def work(tx: Transaction) -> int:
+        current = tx.room(room.id)  # the one that was asked about, whatever has its name now
+        if current is None:
+            raise ChatError(ErrorCode.NOT_FOUND, f"there is no room #{room.name} any more")
+        deleted = tx.count_messages(room.id)
+        tx.drop_room(room.id)
+        return deleted
+
+    deleted = on_store(settings, lambda store: store.write(work))
+    say(f"Purged #{room.name} and {deleted} messages")
+    warn("nobody can open its files any more; a server takes them off the disk within a day")
+
+
+def _refuse_lobby(room: Room, settings: Settings, what: str) -> None:
+    if room.name_key == parse_room_name(settings.rooms.lobby):
+        raise ChatError(ErrorCode.FORBIDDEN, f"the lobby can't be {what}")

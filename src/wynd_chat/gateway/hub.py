@@ -27,6 +27,7 @@ from wynd_chat.ports.outlet import (
     IgnoresChanged,
     MembershipEnded,
     MembershipStarted,
+    RoomPurged,
     UserChanged,
     UserRemoved,
     UserRenamed,
@@ -502,6 +503,8 @@ class Hub:
                     client.changes += 1
                     self.unsubscribe(client, notice.room.id)
                     client.membership_ended(notice)
+            case RoomPurged():
+                self._purged(notice.room_id)
             case UserRemoved() | AddressBanned():
                 self._remove(notice)
             case UserRenamed():
@@ -527,6 +530,18 @@ class Hub:
                         client.end(notice.code, notice.reason)
             case _:
                 pass
+
+    def _purged(self, room_id: str) -> None:
+        """Show nobody anything more of a room that is no more."""
+        cast = self._casts.get(room_id)
+        if cast is None:
+            return
+        for client in [*cast.clients[Face.TEXT], *cast.clients[Face.JSON]]:
+            client.changes += 1
+            self.unsubscribe(client, room_id)
+            client.membership_ended(
+                MembershipEnded(cast.room, client.user_id or "", is_purged=True)
+            )
 
     def _remove(self, notice: UserRemoved | AddressBanned) -> None:
         """End connections of somebody who was put out; they and the others read by whom."""

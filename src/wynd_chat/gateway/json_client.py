@@ -297,7 +297,8 @@ class JsonClient(Client):
     def membership_ended(self, notice: MembershipEnded) -> None:
         """See `Client.membership_ended`."""
         self._memberships.pop(notice.room.id, None)
-        if self.is_synced and (self.user is None or self.user.is_guest):
+        is_untold = notice.is_purged or self.user is None or self.user.is_guest
+        if self.is_synced and is_untold:  # else the room's event told
             self.send(encode_exited(notice.room))
 
     def removed(self, line: str) -> None:

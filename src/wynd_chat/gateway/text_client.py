@@ -190,6 +190,8 @@ class TextClient(Client):
         if notice.kicked_by is not None:
             by = notice.kicked_by.name
             self.send(text_face.kicked_line(room, by, notice.reason, is_ban=notice.is_ban))
+        elif notice.is_purged:
+            self.send(text_face.purged_line(room))
         if self.current_id == room.id:
             self.current = None
             self.move_back()

@@ -23,6 +23,7 @@ __all__ = [
     "Outlet",
     "ReadRaised",
     "RoomChanged",
+    "RoomPurged",
     "UserChanged",
     "UserRemoved",
     "UserRenamed",
@@ -50,6 +51,8 @@ class MembershipEnded:
     kicked_by: Author | None = None
     reason: str = ""
     is_ban: bool = False
+    is_purged: bool = False
+    """The room itself is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,13 @@ class RoomChanged:
     """A room's settings changed: kind, topic, key, lock, slow mode, archive."""
 
     room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPurged:
+    """A room is no more; told again as long as it is looked for."""
+
+    room_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,7 @@ Notice = (
     | UserRemoved
     | AddressBanned
     | RoomChanged
+    | RoomPurged
     | UserRenamed
     | UserChanged
     | AwayChanged

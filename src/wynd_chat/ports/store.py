@@ -183,6 +183,9 @@ class Snapshot(Protocol):
     def rooms_of(self, user_id: str) -> list[tuple[Room, Membership]]:
         """Return the rooms a user is in, direct conversations included, by room id."""
 
+    def count_rooms(self) -> int:
+        """Return the number of rooms that are neither archived nor direct conversations."""
+
     def count_rooms_created(self, user_id: str, since: int) -> int:
         """Return how many rooms (no direct conversations) a user created since a time."""
 
@@ -315,6 +318,13 @@ class Transaction(Snapshot, Protocol):
 
         Raises:
             ChatError: `conflict`: another room has this name_key or dm_key.
+        """
+
+    def drop_room(self, room_id: str) -> None:
+        """Remove a room with its messages, events, memberships, bans, invitations and links.
+
+        Its uploads are gone, and belong to no room and no message any more. The cids of its
+        messages are free. No room is no error.
         """
 
     def put_membership(self, membership: Membership) -> None:

@@ -18,6 +18,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wynd_chat.ports.outlet import RoomPurged
 from wynd_chat.ports.store import StoreFailure
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class Feed:
     async def refresh(self) -> None:
         """Look for what another program committed, in every room that was ever listened to.
 
+        A room that it purged is forgotten, and the outlet told.
+
         Raises:
             StoreFailure: the store cannot be read.
         """
@@ -114,8 +117,14 @@ class Feed:
             rooms = (snapshot.room(room_id) for room_id in room_ids)
             return {room.id: room.last_seq for room in rooms if room is not None}
 
-        for room_id, seq in (await self._store.read(work)).items():
-            self._woken(room_id, seq)
+        heads = await self._store.read(work)
+        for room_id in room_ids:
+            if room_id in heads:
+                self._woken(room_id, heads[room_id])
+            else:
+                self.forget(room_id)
+                if self._outlet is not None:
+                    self._outlet.notice(RoomPurged(room_id))
 
     def known_head(self, room_id: str) -> int | None:
         """Return the head of a room that is listened to."""

@@ -225,8 +225,8 @@ class Rooms:
         return sorted(rooms, key=lambda room: room.name or "")
 
     async def count(self) -> int:
-        """Return how many public rooms there are that are not archived."""
-        return len(await self._store.read(lambda snapshot: snapshot.list_rooms(limit=10_000)))
+        """Return how many rooms there are that are neither archived nor direct conversations."""
+        return await self._store.read(lambda snapshot: snapshot.count_rooms())
 
     async def lobby(self) -> Room:
         """Return the lobby as it is now."""

@@ -50,6 +50,7 @@ __all__ = [
     "now_in",
     "now_writing_to",
     "online_users",
+    "purged_line",
     "registered",
     "renamed",
     "rooms_line",
@@ -310,6 +311,11 @@ def kicked_line(room: Room | None, by: str, reason: str = "", *, is_ban: bool = 
     how = "banned" if is_ban else "kicked"
     where = "this server" if room is None else room_text(room)
     return f"You were {how} from {where} by {name_text(by)}{reason_text(reason)}"
+
+
+def purged_line(room: Room) -> str:
+    """Return what those read who were in a room that is no more: `#dev was deleted`."""
+    return f"{room_text(room)} was deleted"
 
 
 def away_line(name: str, text: str) -> str:

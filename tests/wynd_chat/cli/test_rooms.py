@@ -80,3 +80,42 @@ def test_a_room_that_is_not_there_is_told(cli: Cli) -> None:
     assert result.status == 1
     assert result.err.startswith("wynd-chat: there is no room #nowhere")
     assert "\x1b" not in result.err
+
+
+def test_purging_asks_first_and_takes_the_messages_along(cli: Cli) -> None:
+    cli("user", "add", "Alice", "--bot")
+    cli("room", "create", "dev", "--owner", "alice")
+    cli("send", "dev", "a secret", "--as", "alice")
+    asked = cli("room", "purge", "#Dev", stdin="n\n")
+    assert (asked.status, asked.out.strip()) == (1, "")
+    assert "Delete #dev, its 1 messages and its files for good?" in asked.err
+    assert "#dev" in [row[0] for row in cli("room", "list").rows]
+    done = cli("room", "purge", "#Dev", stdin="y\n")
+    assert (done.status, done.out.lstrip()) == (0, "Purged #dev and 1 messages\n")
+    assert [row[0] for row in cli("room", "list").rows] == ["#lobby"]
+    assert cli("send", "dev", "hi").err == "wynd-chat: there is no room #dev\n"
+    user = read(cli.data, lambda snapshot: snapshot.user_by_key("alice"))
+    assert user is not None
+    assert not read(cli.data, lambda snapshot: snapshot.has_messages(user.id))
+
+
+def test_purging_says_when_the_files_leave_the_disk(cli: Cli) -> None:
+    cli("room", "create", "dev")
+    result = cli("room", "purge", "dev", "--yes")
+    assert result.out == "Purged #dev and 0 messages\n"
+    assert result.err == (
+        "wynd-chat: nobody can open its files any more; "
+        "a server takes them off the disk within a day\n"
+    )
+
+
+def test_the_lobby_cannot_be_purged(cli: Cli) -> None:
+    cli("user", "add", "Alice", "--bot")  # makes the lobby
+    result = cli("room", "purge", "LOBBY", "--yes")
+    assert (result.status, result.err) == (1, "wynd-chat: the lobby can't be purged\n")
+    assert [row[0] for row in cli("room", "list").rows] == ["#lobby"]
+
+
+def test_a_room_that_is_not_there_is_not_purged(cli: Cli) -> None:
+    result = cli("room", "purge", "nowhere", "--yes")
+    assert (result.status, result.err) == (1, "wynd-chat: there is no room #nowhere\n")

@@ -106,6 +106,20 @@ async def test_a_membership_that_begins_while_syncing_is_not_missed(desk: Desk) 
     assert shown == ["hi"]
 
 
+async def test_a_purged_room_is_exited_and_not_found(desk: Desk) -> None:
+    user, token = await desk.account("Carol")
+    room = await desk.room(user)
+    line = await desk.json(token=token)
+    await desk.store.write(lambda tx: tx.drop_room(room.id))
+    await desk.services.feed.refresh()
+    assert await line.read() == {"type": "exited", "room": "dev"}
+    await line.send({"type": "send", "id": "1", "room": "dev", "text": "hello"})
+    answer, _ = await reply(line, "1")
+    assert answer["error"]["code"] == "not_found"
+    await desk.services.feed.refresh()  # told once
+    assert await line.all() == []
+
+
 async def test_who_becomes_somebody_else_has_to_sync_anew(desk: Desk) -> None:
     line = await desk.json("Alice")
     _, token = await desk.account("Carol")

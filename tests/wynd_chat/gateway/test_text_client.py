@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.wynd_chat.gateway.desk import Desk
+    from wynd_chat.ports.store import Transaction
 
 
 @pytest.fixture
@@ -27,6 +28,18 @@ def only_client(desk: Desk) -> TextClient:
     (client,) = desk.hub.clients.values()
     assert isinstance(client, TextClient)
     return client
+
+
+async def purge(desk: Desk, name: str) -> None:
+    """Remove a room as another program does, and let the chat look."""
+
+    def work(tx: Transaction) -> None:
+        room = tx.room_by_key(name)
+        assert room is not None
+        tx.drop_room(room.id)
+
+    await desk.store.write(work)
+    await desk.services.feed.refresh()
 
 
 async def test_the_way_back_leads_through_the_rooms_that_are_left(desk: Desk) -> None:
@@ -53,6 +66,20 @@ async def test_a_room_that_ends_elsewhere_is_no_longer_current(desk: Desk) -> No
     await one.ask("/leave")
     assert await two.all() == ["Carol left #dev"]
     assert await two.ask("/topic") == "#lobby has no topic"
+
+
+async def test_a_purged_room_is_told_of_and_left(desk: Desk) -> None:
+    one, two = await desk.text("Alice"), await desk.text("Bob")
+    await one.ask("/join #dev")
+    await two.ask("/join #dev")
+    await two.ask("/join #lobby")
+    await one.all()
+    await two.all()
+    await purge(desk, "dev")
+    assert await one.all() == ["#dev was deleted"]
+    assert await two.all() == ["#dev was deleted"]
+    assert await one.ask("/topic") == "#lobby has no topic"
+    assert await two.ask("/say #dev hello") != "hello"
 
 
 async def test_preferences_hold_for_every_connection_and_the_next(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.waiting import eventually
 from tests.wynd_chat.kit import Recorder, a_kit
 from wynd_chat.adapters.broker.memory import MemoryBroker
+from wynd_chat.ports.outlet import RoomPurged
 from wynd_chat.services import feed as feeds
 from wynd_chat.services.feed import Feed
 
@@ -89,6 +90,22 @@ async def test_what_another_program_committed_is_shown_after_a_refresh(kit: Kit)
     await eventually(lambda: node.outlet.seqs(kit.lobby) == [1, 2])
     await node.feed.refresh()
     assert node.outlet.seqs(kit.lobby) == [1, 2]
+    await node.feed.close()
+
+
+async def test_a_room_that_another_program_purged_is_forgotten_and_told(kit: Kit) -> None:
+    alice = await kit.guest("Alice")
+    dev = await kit.room(alice, "dev")
+    await kit.say(alice, dev, "a")
+    node = OtherNode(kit)
+    node.feed.head(kit.lobby.id, 0)
+    node.feed.head(dev.id, 0)
+    await node.feed.refresh()
+    await eventually(lambda: node.outlet.seqs(dev) == [1])
+    await kit.store.write(lambda tx: tx.drop_room(dev.id))
+    await node.feed.refresh()
+    assert node.outlet.notices == [RoomPurged(dev.id)]
+    assert node.feed.recent(dev.id, 0) is None
     await node.feed.close()
 
 

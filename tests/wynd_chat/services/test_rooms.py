@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.wynd_chat.kit import a_kit, refusal
+from wynd_chat.adapters.store.memory_tables import MemorySnapshot
 from wynd_chat.domain.errors import ErrorCode
 from wynd_chat.domain.events import Joined, LeaveHow, Left, RoleChanged
 from wynd_chat.domain.models import Ban, Notify, RoomRole, ServerRole, User
@@ -406,3 +407,15 @@ async def test_what_one_is_told_about_is_kept(kit: Kit) -> None:
 
 async def test_the_lobby_is_there(kit: Kit) -> None:
     assert (await kit.rooms.lobby()).id == kit.lobby.id
+
+
+async def test_rooms_are_counted_without_reading_them(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = await kit.account("Alice"), await kit.account("Bob")
+    await kit.private_room(alice)
+    old = await kit.room(alice, "old")
+    await kit.change(old, archived_at=1)
+    await kit.direct(alice, bob)
+    monkeypatch.delattr(MemorySnapshot, "list_rooms")
+    assert await kit.rooms.count() == 2

@@ -259,6 +259,7 @@ def test_replies_about_rooms() -> None:
     assert (
         text_face.kicked_line(DEV, "Alice", "spam") == "You were kicked from #dev by Alice (spam)"
     )
+    assert text_face.purged_line(DEV) == "#dev was deleted"
     assert text_face.kicked_line(DEV, "Alice") == "You were kicked from #dev by Alice"
     assert text_face.kicked_line(DEV, "Al", is_ban=True) == "You were banned from #dev by Al"
     assert text_face.invite_link(DEV, "https://host/join/k3J") == "Join #dev: https://host/join/k3J"

@@ -225,6 +225,11 @@ class MemorySnapshot:
             for room_id in sorted(self._tables.room_ids_of.get(user_id, ()))
         ]
 
+    def count_rooms(self) -> int:
+        """Return the number of rooms that are neither archived nor direct conversations."""
+        rooms = self._tables.rooms.values()
+        return sum(not room.is_direct and room.archived_at is None for room in rooms)
+
     def count_rooms_created(self, user_id: str, since: int) -> int:
         """Return how many rooms a user created since a time."""
         return sum(

@@ -86,9 +86,9 @@ class MemoryTransaction(MemorySnapshot):
         self._forget_owner(user_id)
         self._forget_author(user_id)
 
-    def _drop_owned(self, table: dict[Any, Any], owner: str, user_id: str) -> None:
-        """Remove the rows whose field `owner` is the user."""
-        for key in [key for key, row in table.items() if getattr(row, owner) == user_id]:
+    def _drop_owned(self, table: dict[Any, Any], owner: str, owner_id: str) -> None:
+        """Remove the rows whose field `owner` is this user or room."""
+        for key in [key for key, row in table.items() if getattr(row, owner) == owner_id]:
             self._tables.pop(table, key)
 
     def _forget_owner(self, user_id: str) -> None:
@@ -150,6 +150,48 @@ class MemoryTransaction(MemorySnapshot):
         if room.dm_key is not None:
             tables.put(tables.room_ids_by_dm, room.dm_key, room.id)
         tables.put(tables.rooms, room.id, room)
+
+    def drop_room(self, room_id: str) -> None:
+        """Remove a room with everything in it."""
+        tables = self._tables
+        room = tables.pop(tables.rooms, room_id)
+        if room is None:
+            return
+        if room.name_key is not None:
+            tables.pop(tables.room_ids_by_key, room.name_key)
+        if room.dm_key is not None:
+            tables.pop(tables.room_ids_by_dm, room.dm_key)
+        for user_id in list(tables.memberships.get(room_id, ())):
+            self.drop_membership(room_id, user_id)
+        self._drop_owned(tables.bans, "room_id", room_id)
+        self._drop_owned(tables.invites, "target", room_id)
+        self._drop_owned(tables.upload_tokens, "target", room_id)
+        self._drop_said(room_id)
+
+    def _drop_said(self, room_id: str) -> None:
+        """Remove what was said and what happened in a room, and release its files."""
+        tables = self._tables
+        events = tables.pop(tables.messages, room_id) or {}
+        tables.pop(tables.events, room_id)
+        message_ids = {
+            event.body.id for event in events.values() if isinstance(event.body, Message)
+        }
+        for upload in list(tables.uploads.values()):
+            if upload.room_id == room_id or upload.message_id in message_ids:
+                gone = replace(
+                    upload,
+                    state=UploadState.GONE,
+                    room_id=None if upload.room_id == room_id else upload.room_id,
+                    message_id=None if upload.message_id in message_ids else upload.message_id,
+                )
+                tables.put(tables.uploads, upload.id, gone)
+        for message_id in message_ids:
+            tables.pop(tables.message_ids, message_id)
+            tables.pop(tables.upload_ids_of, message_id)
+        for cid in [cid for cid, place in tables.places_by_cid.items() if place[0] == room_id]:
+            tables.pop(tables.places_by_cid, cid)
+        for place in [place for place in tables.last_at if place[0] == room_id]:
+            tables.pop(tables.last_at, place)
 
     def put_membership(self, membership: Membership) -> None:
         """Store a membership."""

@@ -163,6 +163,10 @@ class SqlSnapshot:
             for row in self._rows(ask.ROOMS_OF, user_id=user_id)
         ]
 
+    def count_rooms(self) -> int:
+        """Return the number of rooms that are neither archived nor direct conversations."""
+        return self._number(ask.ROOM_COUNT)
+
     def count_rooms_created(self, user_id: str, since: int) -> int:
         """Return how many rooms a user created since a time."""
         return self._number(ask.ROOMS_CREATED, user_id=user_id, since=bounded(since))

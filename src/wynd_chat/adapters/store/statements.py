@@ -73,6 +73,7 @@ __all__ = [
     "ROOM_BY_DM",
     "ROOM_BY_ID",
     "ROOM_BY_KEY",
+    "ROOM_COUNT",
     "SESSIONS_OF",
     "SESSION_BY_HASH",
     "STALE_UPLOADS",
@@ -211,6 +212,11 @@ PUBLIC_ROOMS = (
     .where(ROOM.name_key > bindparam("after"), ROOM.kind == "public", ROOM.archived_at.is_(None))
     .order_by(ROOM.name_key)
     .limit(bindparam("limit"))
+)
+ROOM_COUNT = (
+    select(func.count())
+    .select_from(ROOMS.table)
+    .where(ROOM.kind != "dm", ROOM.archived_at.is_(None))
 )
 ROOMS_OF = (
     select(*ROOMS.columns, *MEMBERSHIPS.columns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, func, literal_column, select, update
+from sqlalchemy import and_, bindparam, delete, func, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -116,6 +116,12 @@ RELEASE_FILES = _RELEASING.where(UPLOADS.table.c.message_id.in_(select(MESSAGE.i
 RELEASE_FILES_OF_ROOM = _RELEASING.where(
     UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_BURIED, _HERE))
 )
+RELEASE_FILES_IN_ROOM = _RELEASING.where(
+    or_(
+        UPLOADS.table.c.room_id == bindparam("room"),
+        UPLOADS.table.c.message_id.in_(select(MESSAGE.id).where(_HERE)),
+    )
+)
 FORGET_ANSWERS = delete(schema.idempotency).where(schema.idempotency.c.at < bindparam("before"))
 
 
@@ -178,6 +184,11 @@ class SqlTransaction(SqlSnapshot):
             if other is not None and other.id != room.id:
                 raise exists
         self._put_unique(schema.rooms, row, exists, kept=("last_seq", "min_seq"))
+
+    def drop_room(self, room_id: str) -> None:
+        """Remove a room with everything in it."""
+        self._run(RELEASE_FILES_IN_ROOM, {"room": room_id})
+        self._drop(schema.rooms, id=room_id)  # and what refers to it, by foreign keys
 
     def put_membership(self, membership: Membership) -> None:
         """Store a membership."""
