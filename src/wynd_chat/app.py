@@ -52,7 +52,8 @@ from wynd_chat.settings import guests_allowed, registration_mode, unsafe
 from wynd_chat.web import load_assets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    from collections.abc import Callable, Sequence
 
     from wynd_chat.domain.events import FileInfo
     from wynd_chat.ports.clock import Clock, Tokens
@@ -94,12 +95,14 @@ class Chat:
         clock: Clock | None = None,
         tokens: Tokens | None = None,
         faults: Faults | None = None,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
         self._settings = settings
         self._store = store
         self._clock: Clock = clock or SystemClock()
         self._tokens: Tokens = tokens or SystemTokens()
         self._faults: Faults = faults or NoFaults()
+        self._inherited = sockets
         self.services: Services
         self.hub: Hub
         self.listeners: Listeners
@@ -235,6 +238,7 @@ class Chat:
             forms=forms,
             base_url=base_url,
             origins=self._origins,
+            inherited=self._inherited,
         )
         self.health.start()
         self._lag.start()
@@ -372,7 +376,11 @@ def endpoint_of(text: str | None) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-def serve(settings: Settings, on_ready: Callable[[Chat], None] | None = None) -> int:
+def serve(
+    settings: Settings,
+    on_ready: Callable[[Chat], None] | None = None,
+    sockets: Sequence[socket.socket] = (),
+) -> int:
     """Run a chat until SIGINT or SIGTERM; return the exit status.
 
     A second signal ends it at once: what was acknowledged is stored.
@@ -380,9 +388,10 @@ def serve(settings: Settings, on_ready: Callable[[Chat], None] | None = None) ->
     Args:
         settings: All of them.
         on_ready: Called when it listens.
+        sockets: That listen already, instead of the port and of the plain port.
     """
     try:
-        asyncio.run(_serve(Chat(settings), on_ready))
+        asyncio.run(_serve(Chat(settings, sockets=sockets), on_ready))
     except (StoreUnusable, FilesFailure, OSError) as error:
         sys.stderr.write(f"wynd-chat: {error}\n")
         return 1

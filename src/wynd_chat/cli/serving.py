@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wynd_chat.adapters.datalock import DataLock
+from wynd_chat.cli.activation import inherited_sockets
 from wynd_chat.cli.network import lan_addresses, qr_code
 from wynd_chat.cli.options import ConfigOption, DataOption, load_with
 from wynd_chat.cli.output import Failure, say, warn
@@ -214,11 +215,14 @@ def _serve(settings: Settings, load: Callable[[], Settings], *, is_lan: bool) ->
             say(line)
         notify("READY=1", os.environ)
 
+    sockets = inherited_sockets(os.environ, os.getpid())
+    if sockets:
+        log.info("listening on %d sockets of the service manager, on no port", len(sockets))
     with ExitStack() as held:
         if not settings.storage.is_ephemeral:
             settings.storage.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             held.enter_context(DataLock(settings.storage.directory))
-        return serve_chat(settings, on_ready)
+        return serve_chat(settings, on_ready, sockets)
 
 
 def _lan_hosts() -> tuple[str, ...]:

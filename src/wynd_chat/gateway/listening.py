@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
@@ -18,6 +18,7 @@ from wynd_chat.gateway.rest import make_api
 from wynd_chat.gateway.rest.problems import not_found
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
@@ -57,6 +58,7 @@ class Listeners:
         forms: The pages that need no script.
         base_url: Where a request reached the server.
         origins: Pages of other sites that may write with a cookie; those of the sockets.
+        inherited: Sockets that listen already, instead of the port and of the plain port.
     """
 
     def __init__(
@@ -77,10 +79,12 @@ class Listeners:
         forms: Forms,
         base_url: Callable[[Request | Upgrade], str],
         origins: str | Sequence[str] = "same-host",
+        inherited: Sequence[socket.socket] = (),
     ) -> None:
         self._hosts = hosts
         self._port = port
         self._plain_port = plain_port
+        self._inherited = inherited
         self._trusted_proxies = trusted_proxies
         self._sockets = sockets
         self._hub = hub
@@ -125,20 +129,19 @@ class Listeners:
         Raises:
             OSError: one is in use; then none is open.
         """
-        host = list(self._hosts)
+        has_plain = self._plain_port is not None or len(self._inherited) > 1
         try:
             await self._stack.enter_async_context(
                 self._app.serving(
-                    self._port,
-                    host=host,
+                    **self._place(0, self._port),
                     trusted_proxies=",".join(self._trusted_proxies),
                     drain_s=DRAIN_S,
                 )
             )
             self._hub.listening(self._sockets.main)
-            if self._plain_port is not None:
+            if has_plain:
                 await self._stack.enter_async_context(
-                    self._sockets.plain.serving(self._plain_port, host=host)
+                    self._sockets.plain.serving(**self._place(1, self._plain_port))
                 )
                 self._hub.listening(self._sockets.plain)
             if self._metrics_endpoint is not None:
@@ -147,6 +150,12 @@ class Listeners:
         except BaseException:
             await self._stack.aclose()
             raise
+
+    def _place(self, index: int, port: int | None) -> dict[str, Any]:
+        """Return where to listen, as the library takes it: a socket that is there, or a port."""
+        if index < len(self._inherited):
+            return {"sock": self._inherited[index]}
+        return {"port": port, "host": list(self._hosts)}
 
     async def close(self, code: int) -> None:
         """Stop in order: no new connections, answers that have begun, close frames, the rest."""

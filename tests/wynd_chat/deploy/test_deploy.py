@@ -82,6 +82,19 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert run(analyze, "verify", "--man=no", str(path)) == ""
 
 
+def test_systemd_accepts_the_socket(tmp_path: Path) -> None:
+    analyze = program("systemd-analyze")
+    (tmp_path / "wynd-chat.service").write_text(unit_text([sys.executable]))
+    path = tmp_path / "wynd-chat.socket"
+    path.write_text(text_of("wynd-chat.socket").replace("# ListenStream", "ListenStream"))
+    assert run(analyze, "verify", "--man=no", str(path)) == ""
+
+
+def test_the_socket_listens_where_the_chat_would() -> None:
+    listens = re.findall(r"^ListenStream=(.*)$", text_of("wynd-chat.socket"), re.MULTILINE)
+    assert listens == [f"127.0.0.1:{load({}, {}).server.port}"]
+
+
 def test_systemd_accepts_odd_paths(tmp_path: Path) -> None:
     analyze = program("systemd-analyze")
     odd = tmp_path / "my $chat 50%"
