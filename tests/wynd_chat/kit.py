@@ -139,6 +139,7 @@ class FailingStore:
     Attributes:
         failure: What every operation raises; None: nothing.
         reads: How often it was read.
+        writes: How many works were to be carried out.
         gate: While it is there and not set, what was read is handed out late: not before it is set.
         late: How many reads wait at the gate.
     """
@@ -147,6 +148,7 @@ class FailingStore:
         self._store = store
         self.failure: Exception | None = None
         self.reads = 0
+        self.writes = 0
         self.gate: asyncio.Event | None = None
         self.late = 0
 
@@ -157,6 +159,7 @@ class FailingStore:
     async def write(self, work: Callable[[Transaction], Any]) -> Any:
         """See `Store.write`."""
         self._check()
+        self.writes += 1
         return await self._store.write(work)
 
     async def read(self, work: Callable[[Snapshot], Any]) -> Any:

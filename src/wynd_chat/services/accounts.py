@@ -208,25 +208,60 @@ class Accounts:
         Raises:
             ChatError: `bad_name`, `name_taken`, `name_registered`.
         """
-        name = parse_user_name(text)
-        if name.shown == user.name:
+        if parse_user_name(text).shown == user.name:
             return user
+        return await self.change(user, name=text)
 
-        def work(tx: Transaction) -> User:
-            current = tx.user(user.id)
-            if current is None:
-                raise ChatError(ErrorCode.UNAUTHORIZED, "you are not known any more, log in again")
-            free_name(tx, name, user.id, self._presences.is_held)
-            renamed = replace(
-                current, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
-            )
-            tx.put_user(renamed)
-            return renamed
+    async def change(
+        self,
+        user: User,
+        *,
+        name: str | None = None,
+        sets_away: bool = False,
+        away: str | None = None,
+        prefs: Mapping[str, bool] | None = None,
+    ) -> User:
+        """Change several things that users set for themselves, all of them or none.
 
-        renamed = await self._store.write(work)
-        self._presences.update(renamed)
-        self._outlet.notice(UserRenamed(renamed, user.name))
-        return renamed
+        Args:
+            user: Whose.
+            name: The new name, None: as it is.
+            sets_away: Whether `away` counts.
+            away: As `set_away`.
+            prefs: As `set_preferences`, None: as they are.
+
+        Raises:
+            ChatError: as `rename`, `set_away` and `set_preferences`.
+        """
+        parsed = None if name is None else parse_user_name(name)
+        if away is not None:
+            away = clean_line(accept_text(away, self._limits.reason_chars_max, "away text"))
+        if prefs is not None and not prefs.keys() <= set(PREFERENCES):
+            known = ", ".join(PREFERENCES)
+            raise ChatError(ErrorCode.BAD_REQUEST, f"there is no such preference, use {known}")
+
+        def work(tx: Transaction) -> tuple[User, User]:
+            before = changed = _known(tx, user)
+            if parsed is not None and parsed.shown != before.name:
+                free_name(tx, parsed, user.id, self._presences.is_held)
+                changed = _named(changed, parsed)
+            if sets_away:
+                changed = replace(changed, away=away)
+            if prefs is not None:
+                changed = replace(changed, prefs={**before.prefs, **prefs})
+            if changed != before:
+                tx.put_user(changed)
+            return before, changed
+
+        before, changed = await self._store.write(work)
+        self._presences.update(changed)
+        if changed.name != before.name:
+            self._outlet.notice(UserRenamed(changed, before.name))
+        if sets_away:
+            self._outlet.notice(AwayChanged(changed))
+        if prefs is not None:
+            self._outlet.notice(UserChanged(changed))
+        return changed
 
     async def find(self, ref: str) -> User:
         """Return the user of this name (`@` optional).
@@ -251,11 +286,7 @@ class Accounts:
 
     async def set_away(self, user: User, text: str | None) -> User:
         """Set what others read while the user is away ("" without words), or None: back."""
-        if text is not None:
-            text = clean_line(accept_text(text, self._limits.reason_chars_max, "away text"))
-        changed = await self._change(user, away=text)
-        self._outlet.notice(AwayChanged(changed))
-        return changed
+        return await self.change(user, sets_away=True, away=text)
 
     async def set_preference(self, user: User, name: str, is_on: bool) -> User:
         """Switch one of the text face's preferences.
@@ -271,12 +302,7 @@ class Accounts:
         Raises:
             ChatError: `bad_request`: there is none of one of these names.
         """
-        if not prefs.keys() <= set(PREFERENCES):
-            known = ", ".join(PREFERENCES)
-            raise ChatError(ErrorCode.BAD_REQUEST, f"there is no such preference, use {known}")
-        changed = await self._change(user, prefs={**user.prefs, **prefs})
-        self._outlet.notice(UserChanged(changed))
-        return changed
+        return await self.change(user, prefs=prefs)
 
     async def ignored(self, user: User) -> list[User]:
         """Return whom a user ignores, by name."""
@@ -337,20 +363,13 @@ class Accounts:
     async def note_seen(self, user: User) -> None:
         """Remember that a user was here now."""
         now = self._clock.now_ms()
-        await self._change(user, last_seen_at=now)
 
-    async def _change(self, user: User, **changes: object) -> User:
         def work(tx: Transaction) -> User:
-            current = tx.user(user.id)
-            if current is None:
-                raise ChatError(ErrorCode.UNAUTHORIZED, "you are not known any more, log in again")
-            changed = replace(current, **changes)  # type: ignore[arg-type]
-            tx.put_user(changed)
-            return changed
+            seen = replace(_known(tx, user), last_seen_at=now)
+            tx.put_user(seen)
+            return seen
 
-        changed = await self._store.write(work)
-        self._presences.update(changed)
-        return changed
+        self._presences.update(await self._store.write(work))
 
     async def _take_name_again(self, user: User) -> User:
         """Give a guest who resumes the old name, or the first free one like it."""
@@ -370,14 +389,24 @@ class Accounts:
                     free_name(tx, name, user.id, self._presences.is_held)
                 except ChatError:
                     continue
-                named = replace(
-                    current, name=name.shown, name_key=name.key, name_skeleton=name.skeleton
-                )
+                named = _named(current, name)
                 tx.put_user(named)
                 return named
             raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
 
         return await self._store.write(work)
+
+
+def _known(tx: Snapshot, user: User) -> User:
+    """Return a user as stored now."""
+    current = tx.user(user.id)
+    if current is None:
+        raise ChatError(ErrorCode.UNAUTHORIZED, "you are not known any more, log in again")
+    return current
+
+
+def _named(user: User, name: UserName) -> User:
+    return replace(user, name=name.shown, name_key=name.key, name_skeleton=name.skeleton)
 
 
 def enter_lobby(tx: Transaction, lobby_id: str, user_id: str) -> None:

@@ -16,6 +16,7 @@ from wynd_chat.services.accounts import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import Any
 
     from tests.wynd_chat.kit import Kit
 
@@ -243,3 +244,44 @@ async def test_when_somebody_was_seen_is_noted(kit: Kit) -> None:
     seen = await kit.accounts.user(alice.id)
     assert seen is not None
     assert seen.last_seen_at == kit.clock.now_ms()
+
+
+async def test_several_changes_are_one_and_told_one_after_another(kit: Kit) -> None:
+    alice = await kit.account("Alice")
+    await kit.accounts.set_preference(alice, "ids", True)
+    kit.outlet.notices.clear()
+    written = kit.store.writes
+    changed = await kit.accounts.change(  # `alice` is what a caller knew before
+        alice, name="Ally", sets_away=True, away="lunch", prefs={"bell": False}
+    )
+    assert kit.store.writes == written + 1
+    assert (changed.name, changed.away) == ("Ally", "lunch")
+    assert changed.prefs == {"ids": True, "bell": False}
+    assert await kit.accounts.user(alice.id) == changed
+    assert kit.outlet.notices == [
+        UserRenamed(changed, "Alice"),
+        AwayChanged(changed),
+        UserChanged(changed),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"name": "Bob"}, ErrorCode.NAME_REGISTERED),
+        ({"name": "no spaces"}, ErrorCode.BAD_NAME),
+        ({"away": "x" * 201}, ErrorCode.TOO_LARGE),
+        ({"prefs": {"sound": True}}, ErrorCode.BAD_REQUEST),
+    ],
+)
+async def test_several_changes_of_which_one_is_refused_change_nothing(
+    kit: Kit, change: dict[str, Any], code: ErrorCode
+) -> None:
+    alice = await kit.account("Alice")
+    await kit.account("Bob")
+    good: dict[str, Any] = {"name": "Ally", "away": "lunch", "prefs": {"ids": True}}
+    with pytest.raises(ChatError) as refused:
+        await kit.accounts.change(alice, sets_away=True, **(good | change))
+    assert refused.value.code is code
+    assert await kit.accounts.user(alice.id) == alice
+    assert kit.outlet.notices == []

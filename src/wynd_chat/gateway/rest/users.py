@@ -8,7 +8,6 @@ from fastapi import Query, Request, Response
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import User
-from wynd_chat.domain.text import accept_text
 from wynd_chat.gateway.rest import objects
 from wynd_chat.gateway.rest.answers import answer
 from wynd_chat.gateway.rest.bodies import api_router
@@ -76,7 +75,7 @@ async def read_me(request: Request, caller: Known) -> Response:
     ),
 )
 async def change_me(request: Request, caller: Known, body: MePatch) -> Response:
-    """Change name, away text or preferences; what is wrong with any of them changes none.
+    """Change name, away text or preferences, all that is sent or nothing.
 
     A password is changed by itself.
     """
@@ -90,15 +89,13 @@ async def change_me(request: Request, caller: Known, body: MePatch) -> Response:
             user, body.old_password, body.password, caller.token_hash
         )
         return answer(_me(services, user))
-    if body.away is not None:
-        accept_text(body.away, services.limits.reason_chars_max, "away text")
-    if body.name is not None:  # the one that can be refused by what is stored comes first
-        user = await services.accounts.rename(user, body.name)
-    if "away" in body.model_fields_set:
-        user = await services.accounts.set_away(user, body.away)
-    if body.prefs is not None:
-        prefs = body.prefs.model_dump(exclude_none=True)
-        user = await services.accounts.set_preferences(user, prefs)
+    user = await services.accounts.change(
+        user,
+        name=body.name,
+        sets_away="away" in body.model_fields_set,
+        away=body.away,
+        prefs=None if body.prefs is None else body.prefs.model_dump(exclude_none=True),
+    )
     return answer(_me(services, user))
 
 
