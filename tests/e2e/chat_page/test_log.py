@@ -54,8 +54,11 @@ async def longest_task(page: Any) -> int:
     return int(await page.evaluate("() => Math.max(0, ...window.longTasks.splice(0))"))
 
 
-def check_tasks(busy: list[int]) -> None:
-    """Judge the longest tasks of a few attempts by the best of them."""
+def check_tasks(busy: list[int], request: pytest.FixtureRequest) -> None:
+    """Note the longest tasks of a few attempts; the long run judges them by the best."""
+    request.node.user_properties.append(("longest tasks, ms", busy))
+    if not request.config.getoption("--nightly"):
+        return  # other tests share the cores: no time decides a result
     if min(busy) > TASK_MS_MAX and busy_machine():
         pytest.skip(f"the machine is busy ({busy_machine()}): tasks of {busy} ms")
     assert min(busy) <= TASK_MS_MAX, busy
@@ -85,7 +88,7 @@ async def scroll_up(page: Any, until_seq: int) -> int:
 
 @pytest.mark.slow
 async def test_ten_thousand_messages_are_scrolled_with_few_nodes_and_no_long_task(
-    tmp_path: Path,
+    tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     async with running_server(tmp_path, UNLIMITED) as server, chromium() as browser:
         async with person(server, "Bob") as bob:
@@ -100,7 +103,7 @@ async def test_ten_thousand_messages_are_scrolled_with_few_nodes_and_no_long_tas
             assert 0 < most <= NODES_MAX
             busy.append(await longest_task(page))
         assert await page.locator("h2", has_text="Welcome to #lobby").count() == 1
-        check_tasks(busy)
+        check_tasks(busy, request)
         # Nothing was left out on the way: the rows that are there follow one another.
         seqs = await page.evaluate(
             "() => [...document.querySelectorAll('li.message')].map(r => Number(r.dataset.seq))"
@@ -114,7 +117,9 @@ async def test_ten_thousand_messages_are_scrolled_with_few_nodes_and_no_long_tas
         assert await page.evaluate(NODES) <= NODES_MAX
 
 
-async def test_two_hundred_messages_a_second_leave_no_long_task(tmp_path: Path) -> None:
+async def test_two_hundred_messages_a_second_leave_no_long_task(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     async with (
         running_server(tmp_path, UNLIMITED) as server,
         chromium() as browser,
@@ -140,7 +145,7 @@ async def test_two_hundred_messages_a_second_leave_no_long_task(tmp_path: Path) 
             busy.append(await longest_task(page))
             if busy[-1] <= TASK_MS_MAX:
                 break
-        check_tasks(busy)
+        check_tasks(busy, request)
         end = "(s => s.scrollHeight - s.scrollTop - s.clientHeight)"
         distance = await page.evaluate(f"() => {end}(document.querySelector('.scroller'))")
         assert distance <= 1, "the end stays in view"

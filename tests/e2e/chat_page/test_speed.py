@@ -26,7 +26,9 @@ TRANSFER_BYTES_MAX = 120_000
 ATTEMPTS = 5
 
 
-async def test_the_page_is_there_at_once_and_small(tmp_path: Path) -> None:
+async def test_the_page_is_there_at_once_and_small(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     async with running_server(tmp_path, UNLIMITED) as server, chromium() as browser:
         async with person(server, "Bob") as bob:
             await bob.says_many([f"message {number}" for number in range(100)])
@@ -52,6 +54,9 @@ async def test_the_page_is_there_at_once_and_small(tmp_path: Path) -> None:
             assert sum(size for _, size in sizes) < TRANSFER_BYTES_MAX
             assert [name for name, size in sizes if name.endswith("main.js") and size > 0]
             await page.context.close()
+        request.node.user_properties.append(("interactive, ms", times))
+        if not request.config.getoption("--nightly"):
+            return  # other tests share the cores: no time decides a result
         if min(times) >= INTERACTIVE_MS_MAX and busy_machine():
             pytest.skip(f"the machine is busy ({busy_machine()}): {min(times):.0f} ms at best")
         assert min(times) < INTERACTIVE_MS_MAX, times
