@@ -30,7 +30,8 @@ export class Chat {
   #preferences;
   #clock;
   #epoch = "";
-  #isSyncing = false;
+  /** The rounds of `sync` that are under way. @type {Promise<void> | null} */
+  #syncing = null;
   #isSyncWanted = false;
   #noteId = 0;
   /** The room whose address was asked for before it was known, and a message of it. */
@@ -162,21 +163,25 @@ export class Chat {
 
   // Keeping up
 
-  /** Ask for what was missed, then send what waits. */
-  async sync() {
-    if (this.#isSyncing) {
+  /**
+   * Ask for what was missed, then send what waits. Whoever asks while that is under way waits for
+   * the round after it, which knows of what was done before the asking.
+   * @returns {Promise<void>}
+   */
+  sync() {
+    if (this.#syncing === null) {
+      this.#syncing = this.#syncRounds().finally(() => (this.#syncing = null));
+    } else {
       this.#isSyncWanted = true;
-      return;
     }
-    this.#isSyncing = true;
-    try {
-      do {
-        this.#isSyncWanted = false;
-        await this.#syncOnce();
-      } while (this.#isSyncWanted && this.#connection.state.phase === "open");
-    } finally {
-      this.#isSyncing = false;
-    }
+    return this.#syncing;
+  }
+
+  async #syncRounds() {
+    do {
+      this.#isSyncWanted = false;
+      await this.#syncOnce();
+    } while (this.#isSyncWanted && this.#connection.state.phase === "open");
   }
 
   async #syncOnce() {

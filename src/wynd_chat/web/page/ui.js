@@ -52,8 +52,12 @@ export function Avatar({ name, id, state = null }) {
  */
 export function Field({ label, name, type = "text", value = "", hint, error = "", autocomplete = "off", isRequired = false, maxLength, minLength, hasFocus = false, prefix = "" }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => {
+  // At once, so that nobody's typing is torn apart; once more for a dialog, which opens later.
+  useLayoutEffect(() => {
     if (hasFocus) input.current?.focus();
+  }, []);
+  useEffect(() => {
+    if (hasFocus && !input.current?.form?.contains(document.activeElement)) input.current?.focus();
   }, []);
   const described = [hint ? `${name}-hint` : "", error ? `${name}-error` : ""].filter((id) => id !== "").join(" ");
   return html`<div class="field">
