@@ -64,7 +64,7 @@ class Machine:
         return venv / "bin" / "python"
 
 
-def install(python: Path, what: Path, environment: dict[str, str]) -> None:
+def install(python: Path, what: Path | str, environment: dict[str, str]) -> None:
     """Install one distribution and what it requires, as a user does."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", what]
     result = subprocess.run(
@@ -94,6 +94,33 @@ class Chat:
     url: str
     process: subprocess.Popen[str]
     log: Path
+
+
+@dataclass(frozen=True)
+class ChatServer:
+    """`wynd-chat`, running."""
+
+    port: int
+    process: subprocess.Popen[str]
+
+
+@contextlib.contextmanager
+def running_server(python: Path, folder: Path, environment: dict[str, str]) -> Iterator[ChatServer]:
+    """Run the installed `wynd-chat` on a free port; end it with SIGINT afterwards."""
+    port, log = free_port(), folder / "chat-log"
+    command = [python.parent / "wynd-chat", "--port", str(port), "--data", folder / "chat"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*map(str, command)], env=environment, stdout=output, stderr=output, text=True
+        )
+    try:
+        wait_until_listening(port, process, log)
+        yield ChatServer(port, process)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager

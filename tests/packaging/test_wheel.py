@@ -7,10 +7,18 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from tests.packaging.support import ROOT, Machine, hold_conversation, install, running_chat
+from tests.packaging.support import (
+    ROOT,
+    Machine,
+    hold_conversation,
+    install,
+    running_chat,
+    running_server,
+)
 
 # A build of the native module from nothing, and pip fetching four small packages.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
@@ -37,7 +45,39 @@ def test_it_holds_types_native_module_and_licences(wheel: Path) -> None:
 def test_it_holds_nothing_but_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         folders = {name.partition("/")[0] for name in archive.namelist()}
-    assert folders == {"wynd", "pywynd-0.1.0.dist-info"}
+    assert folders == {"wynd", "wynd_chat", "pywynd-0.1.0.dist-info"}
+
+
+def test_it_holds_the_chat_s_page_and_migrations(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    chat = ROOT / "src" / "wynd_chat"
+    data = [path for path in (chat / "web").rglob("*") if path.is_file()]
+    data += (chat / "adapters" / "store" / "migrations").rglob("*.py")
+    wanted = {path.relative_to(ROOT / "src").as_posix() for path in data}
+    assert {name for name in wanted - names if "__pycache__" not in name} == set()
+
+
+def test_the_chat_without_its_extra_says_what_to_install(wheel: Path, machine: Machine) -> None:
+    environment = machine.environment(cargo=False)
+    python = machine.make_venv()
+    install(python, wheel, environment)
+    command = [str(python), "-m", "wynd_chat"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert said.returncode != 0
+    assert "pip install 'pywynd[chat]'" in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_the_chat_runs_from_it_in_a_clean_environment(wheel: Path, machine: Machine) -> None:
+    environment = machine.environment(cargo=False)
+    python = machine.make_venv()
+    install(python, f"{wheel}[chat]", environment)
+    with running_server(python, machine.home, environment) as chat:
+        with urlopen(f"http://localhost:{chat.port}/", timeout=10) as page:
+            assert b"main.js" in page.read()
+        hold_conversation(f"ws://localhost:{chat.port}/ws")
+    assert chat.process.returncode == 0
 
 
 def test_it_holds_no_path_of_the_machine(wheel: Path, builder: Machine) -> None:

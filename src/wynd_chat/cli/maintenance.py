@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["install_service", "migrate"]
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
-HOMES = ("/root/", "/home/")
+HOMES = tuple(f"/{name}/" for name in ("root", "home"))
 
 
 def migrate(data: DataOption = None, config: ConfigOption = None) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 
+AVATAR = (
+    ", CONSTRAINT fk_users_avatar_id_uploads FOREIGN KEY(avatar_id) "
+    "REFERENCES uploads (id) ON DELETE SET NULL"
+)
+
+
 def sqlite() -> Engine:
     """Return an empty database in memory."""
     return create_engine("sqlite://")
@@ -39,7 +45,12 @@ def test_the_statements_are_those_of_the_program() -> None:
     with sqlite().begin() as migrated, sqlite().begin() as made:
         migrate(migrated)
         METADATA.create_all(made)
-        assert statements(migrated) == statements(made)
+        ours, theirs = statements(migrated), statements(made)
+    assert AVATAR in ours["users"]
+    # users and uploads name each other; SQLAlchemy may leave one of such a pair out on SQLite.
+    for text in (ours, theirs):
+        text["users"] = text["users"].replace(AVATAR, "")
+    assert ours == theirs
 
 
 def test_every_table_is_strict() -> None:
