@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wynd_chat import __version__
+from wynd_chat.adapters.backup.archive import BackupError
+from wynd_chat.adapters.backup.backups import make_backup
 from wynd_chat.adapters.backup.schedule import BackupSchedule
 from wynd_chat.adapters.broker.memory import MemoryBroker
 from wynd_chat.adapters.clock import SystemClock, SystemTokens
@@ -41,6 +43,7 @@ from wynd_chat.gateway.operations import Operations
 from wynd_chat.gateway.sockets import Sockets
 from wynd_chat.observability.health import Health
 from wynd_chat.observability.metrics import LoopLag, Metrics
+from wynd_chat.ports.backups import BackupMade
 from wynd_chat.ports.faults import NoFaults
 from wynd_chat.ports.files import FilesFailure
 from wynd_chat.ports.store import StoreFailure, StoreUnusable
@@ -68,6 +71,7 @@ __all__ = ["Chat", "open_store", "serve"]
 
 log = logging.getLogger("wynd_chat")
 
+PROGRAM = f"wynd-chat {__version__}"
 RESTART = 1012  # close code: the server comes back
 FORCED = 3  # exit status after a second signal
 LOCAL = ("127.0.0.1", "::1", "0.0.0.0", "::")
@@ -189,6 +193,7 @@ class Chat:
             reread=lambda: self.reread(),
             stop=self.stop,
             sizes=self._sizes,
+            backup=self._make_backup,
         )
         base_url = base_url_of(settings.server.public_url)
         sockets = Sockets(
@@ -313,17 +318,46 @@ class Chat:
         if settings.backup.every is None or settings.storage.is_ephemeral:
             return
         data = settings.storage.directory
-        url = settings.storage.database_url
         self._backups = BackupSchedule(
             data,
             settings.backup.to or data / "backups",
             every_s=settings.backup.every,
             keep=settings.backup.keep,
-            program=f"wynd-chat {__version__}",
-            database=Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None,
+            program=PROGRAM,
+            database=self._database_file,
             clock=self._clock,
         )
         self._backups.start()
+
+    @property
+    def _database_file(self) -> Path | None:
+        """The SQLite file, None where the database is elsewhere."""
+        url = self.settings.storage.database_url
+        return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+
+    async def _make_backup(self) -> BackupMade:
+        """Make a backup now, as an administrator asked.
+
+        Raises:
+            ChatError: `unsupported`, `unavailable`.
+        """
+        settings = self.settings
+        if settings.storage.is_ephemeral:
+            raise ChatError(ErrorCode.UNSUPPORTED, "this server keeps nothing that could be saved")
+        data = settings.storage.directory
+        try:
+            made = await asyncio.to_thread(
+                make_backup,
+                data,
+                settings.backup.to or data / "backups",
+                now_ms=self._clock.now_ms(),
+                program=PROGRAM,
+                database=self._database_file,
+            )
+        except BackupError as error:
+            log.error("no backup was made: %s", error)
+            raise ChatError(ErrorCode.UNAVAILABLE, "no backup could be made, see the log") from None
+        return BackupMade(made.path.name, made.size, len(made.missing))
 
     @property
     def local_url(self) -> str:

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.waiting import eventually
+from wynd_chat.adapters.backup.backups import restore_backup
 from wynd_chat.adapters.store.sqlite import SqliteStore
 from wynd_chat.app import Chat, endpoint_of, open_store
 from wynd_chat.domain.events import Message, MessageKind
@@ -139,6 +140,24 @@ async def test_unsafe_settings_are_loud_and_counted(
 async def test_backups_are_made_by_the_clock_where_that_is_set(tmp_path: Path) -> None:
     async with opened(tmp_path, backup={"every": 3600}):
         await eventually(lambda: list((tmp_path / "backups").glob("*.tar*")))
+
+
+async def test_a_backup_on_request_can_be_restored(tmp_path: Path) -> None:
+    async with opened(tmp_path / "chat") as chat:
+        alice = await named(chat, "Alice")
+        await alice.send("save this")
+        await alice.send("/users")
+        assert await alice.recv() == "Online users: Alice"
+        made = await chat._make_backup()
+        await alice.close()
+    restored = restore_backup(
+        tmp_path / "chat" / "backups" / made.name, tmp_path / "again", now_ms=1
+    )
+    assert restored is not None
+    async with opened(tmp_path / "again") as again:
+        lobby = again.services.rooms.lobby_id
+        texts = await again.services.store.read(lambda snapshot: said(snapshot, lobby))
+        assert texts == ["save this"]
 
 
 async def test_the_first_administrator_gets_a_link_until_there_is_one(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from wynd_chat.domain.presence import Face
 from wynd_chat.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from wynd_chat.gateway.hub import Hub
+    from wynd_chat.ports.backups import BackupMade
     from wynd_chat.ports.clock import Timer
     from wynd_chat.ports.rereading import Reread
     from wynd_chat.ports.store import Posted
@@ -40,6 +41,7 @@ class Control:
         reread: Reads the settings again; raises ChatError where they come from nowhere.
         stop: Ends the server, with a close code; returns at once.
         sizes: Returns bytes of the database and of all files.
+        backup: Makes a backup; raises ChatError where it cannot.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Control:
         reread: Callable[[], Reread],
         stop: Callable[[int], None],
         sizes: Callable[[], tuple[int, int]],
+        backup: Callable[[], Awaitable[BackupMade]],
     ) -> None:
         self._services = services
         self._hub = hub
@@ -58,6 +61,8 @@ class Control:
         self._reread = reread
         self._stop = stop
         self._sizes = sizes
+        self._backup = backup
+        self._is_backing_up = False
         self._started_at = services.clock.monotonic()
         self._timer: Timer | None = None
 
@@ -79,6 +84,21 @@ class Control:
             "refused": dict(services.rate_limits.refused),
             "store": dict(services.store.statistics()),
         }
+
+    async def backup(self) -> BackupMade:
+        """Make a backup beside the running server; one at a time.
+
+        Raises:
+            ChatError: `conflict`: one is being made; `unsupported`: nothing is kept on disk;
+                `unavailable`: it could not be written, the log says why.
+        """
+        if self._is_backing_up:
+            raise ChatError(ErrorCode.CONFLICT, "a backup is being made already")
+        self._is_backing_up = True
+        try:
+            return await self._backup()
+        finally:
+            self._is_backing_up = False
 
     def reread(self) -> Reread:
         """Read the settings again and take over what can change live.

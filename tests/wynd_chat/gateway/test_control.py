@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ from tests.wynd_chat.kit import Kit, a_kit
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Message
 from wynd_chat.gateway.control import Control
+from wynd_chat.ports.backups import BackupMade
 from wynd_chat.ports.rereading import Reread
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ def stopped() -> list[int]:
     return []
 
 
+async def backup() -> BackupMade:
+    """Make a backup that takes as long as a turn of the loop."""
+    await asyncio.sleep(0)
+    return BackupMade("chat.tar", 3, 0)
+
+
 @pytest.fixture
 def control(kit: Kit, stopped: list[int]) -> Control:
     """Return what is tested."""
@@ -40,6 +48,7 @@ def control(kit: Kit, stopped: list[int]) -> Control:
         reread=lambda: Reread(("a",)),
         stop=stopped.append,
         sizes=lambda: (1, 2),
+        backup=backup,
     )
 
 
@@ -82,3 +91,12 @@ async def test_a_stop_is_called_off(kit: Kit, control: Control, stopped: list[in
 
 async def test_settings_are_read_by_whoever_knows_them(control: Control) -> None:
     assert control.reread() == Reread(("a",))
+
+
+async def test_one_backup_is_made_at_a_time(control: Control) -> None:
+    first = asyncio.ensure_future(control.backup())
+    await asyncio.sleep(0)
+    with pytest.raises(ChatError, match="being made already"):
+        await control.backup()
+    assert (await first).name == "chat.tar"
+    assert (await control.backup()).size == 3

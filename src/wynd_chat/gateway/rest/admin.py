@@ -1,4 +1,4 @@
-"""What administrators do over HTTP: bans from the server, and its numbers."""
+"""What administrators do over HTTP: bans from the server, its numbers, and backups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from fastapi import Query, Request, Response
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.gateway.commands.moderation import EVERYBODY, ban_object
 from wynd_chat.gateway.rest.answers import answer, nothing
-from wynd_chat.gateway.rest.banmodels import BanInfo, BanList, NewServerBan, Numbers
+from wynd_chat.gateway.rest.banmodels import (
+    BackupInfo,
+    BanInfo,
+    BanList,
+    NewServerBan,
+    Numbers,
+)
 from wynd_chat.gateway.rest.bans import target_of
 from wynd_chat.gateway.rest.bodies import api_router
 from wynd_chat.gateway.rest.context import context_of
@@ -101,6 +107,26 @@ async def read_statistics(request: Request, caller: Known) -> Response:
     control = context_of(request).router.control
     assert control is not None  # the composition root sets it before anything listens
     return answer(await control.statistics())
+
+
+@router.post(
+    "/admin/backup",
+    summary="Make a backup",
+    status_code=201,
+    response_model=BackupInfo,
+    responses=refusals(
+        *_READING, ErrorCode.RATE_LIMITED, ErrorCode.CONFLICT, ErrorCode.UNSUPPORTED
+    ),
+)
+async def make_backup(request: Request, caller: Known) -> Response:
+    """Write a backup into the server's folder of backups, and check it; the answer comes then."""
+    _need_admin(caller)
+    context = context_of(request)
+    context.services.rate_limits.command(caller.me.id)
+    control = context.router.control
+    assert control is not None  # the composition root sets it before anything listens
+    made = await control.backup()
+    return answer({"name": made.name, "bytes": made.size, "missing": made.missing}, 201)
 
 
 def _need_admin(caller: RestCaller) -> None:

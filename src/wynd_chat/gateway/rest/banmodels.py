@@ -10,6 +10,7 @@ from wynd_chat.domain.durations import DURATION_MAX_S
 from wynd_chat.gateway.rest.models import Author, Given, Taken, Time
 
 __all__ = [
+    "BackupInfo",
     "BanInfo",
     "BanList",
     "MemberSilence",
@@ -89,3 +90,11 @@ class Numbers(Given):
     upload_bytes: int
     refused: dict[str, int] = Field(description="By rate limit.")
     store: dict[str, float]
+
+
+class BackupInfo(Given):
+    """A backup that was made."""
+
+    name: str = Field(description="Of the file, in the server's folder of backups.")
+    bytes: int
+    missing: int = Field(description="Files that were missing or damaged, and are not in it.")

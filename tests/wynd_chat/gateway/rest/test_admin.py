@@ -66,6 +66,7 @@ async def test_numbers_are_an_object(chat: RunningChat) -> None:
         ("POST", "/admin/bans", {"user": "Nobody"}),
         ("DELETE", "/admin/bans?user=Alice", None),
         ("GET", "/admin/stats", None),
+        ("POST", "/admin/backup", None),
     ],
 )
 async def test_only_administrators_may(
@@ -90,6 +91,7 @@ async def test_only_administrators_may(
         ("DELETE", "/admin/bans?user=Bob&address=192.0.2.1", None, "bad_request"),
         ("DELETE", "/admin/bans?user=Bob", None, "not_found"),
         ("DELETE", "/admin/bans?user=*", None, "not_found"),
+        ("POST", "/admin/backup", None, "unsupported"),
     ],
 )
 async def test_what_does_not_fit_is_refused(
