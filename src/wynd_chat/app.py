@@ -204,6 +204,7 @@ class Chat:
             Admission(services, doorman),
             metrics=metrics,
             server_name=settings.server.name,
+            lobby=lobby.shown,
             version=__version__,
             origins=self._origins,
             base_url=base_url,

@@ -207,7 +207,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "wynd_chat.domain": ("precis_i18n",),  # names as RFC 8266 has them; tables, no I/O
     "wynd_chat.wire": ("pydantic",),
     "wynd_chat.adapters.store": ("sqlalchemy", "alembic", "asyncpg"),
-    "wynd_chat.adapters.files": ("puremagic", "imagesize"),
+    "wynd_chat.adapters.files": ("puremagic",),
     "wynd_chat.adapters.clock": ("ulid",),
     "wynd_chat.adapters.passwords": ("argon2",),
     "wynd_chat.settings": ("pydantic", "platformdirs"),

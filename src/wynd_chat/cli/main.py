@@ -21,7 +21,6 @@ NEEDED = (
     "argon2",
     "asyncpg",
     "fastapi",
-    "imagesize",
     "multipart",
     "platformdirs",
     "precis_i18n",

@@ -76,6 +76,7 @@ class Sockets:
         metrics: Metrics | None = None,
         server_name: str,
         version: str,
+        lobby: str,
         origins: str | Sequence[str] = "same-host",
         base_url: Callable[[Request], str],
         plain_base_url: Callable[[Request], str] | None = None,
@@ -86,6 +87,7 @@ class Sockets:
         self._doorman = doorman
         self._metrics = metrics or Metrics()
         self._names = (server_name, version)
+        self._lobby = lobby
         self._base_url = base_url
         self._plain_base_url = plain_base_url or base_url
         self._numbers = 0
@@ -116,6 +118,7 @@ class Sockets:
                 conn=f"c_{client.number}",
                 user=client.user,
                 are_guests_allowed=self._doorman.are_guests_allowed(),
+                lobby=self._lobby,
                 ping_s=PING_S,
                 features=FEATURES,
                 limits=HelloLimits(

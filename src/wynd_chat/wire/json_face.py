@@ -269,6 +269,8 @@ class Hello:
     user: User | None
     """Whom the handshake's credential names."""
     are_guests_allowed: bool
+    lobby: str
+    """The name of the room that everybody is in."""
     ping_s: int
     """The longest silence of the server, in seconds."""
     features: Sequence[str]
@@ -287,6 +289,7 @@ def encode_hello(hello: Hello) -> str:
             "conn": hello.conn,
             "user": None if hello.user is None else user_object(hello.user),
             "guests": hello.are_guests_allowed,
+            "lobby": hello.lobby,
             "ping": hello.ping_s,
             "features": list(hello.features),
             "limits": {

@@ -144,6 +144,7 @@ _SENT: dict[str, Json] = {
         conn=_TEXT,
         user=_maybe(_USER),
         guests={"type": "boolean"},
+        lobby=_TEXT,
         ping={"type": "integer", "minimum": 1, "description": "Seconds."},
         features=_list(_TEXT),
         limits=_object(

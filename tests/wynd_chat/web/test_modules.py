@@ -154,10 +154,10 @@ def encoded_frames() -> list[dict[str, object]]:
         conn="c_1",
         user=None,
         are_guests_allowed=True,
+        lobby="lobby",
         ping_s=25,
         features=("rooms",),
         limits=limits,
-        **({"lobby": "lobby"} if "lobby" in Hello.__dataclass_fields__ else {}),
     )
     expected_hello = {
         "server": {"name": "Acme", "version": "1.2"},

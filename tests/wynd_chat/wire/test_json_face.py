@@ -429,6 +429,7 @@ def test_the_server_says_hello(user: User | None) -> None:
         conn="c_8x",
         user=user,
         are_guests_allowed=True,
+        lobby="lobby",
         ping_s=25,
         features=("rooms", "upload"),
         limits=HelloLimits(8000, 10, 2, 26_214_400),
@@ -441,6 +442,7 @@ def test_the_server_says_hello(user: User | None) -> None:
         "conn": "c_8x",
         "user": None if user is None else USER_OBJECT,
         "guests": True,
+        "lobby": "lobby",
         "ping": 25,
         "features": ["rooms", "upload"],
         "limits": {

@@ -99,6 +99,7 @@ def test_hello_is_as_described(user: User | None, are_guests_allowed: bool) -> N
         conn="c_8x",
         user=user,
         are_guests_allowed=are_guests_allowed,
+        lobby="lobby",
         ping_s=25,
         features=("rooms",),
         limits=HelloLimits(8000, 10, 2.5, 26_214_400),
