@@ -36,7 +36,12 @@ FALLBACK = "file"
 EXTENSION_BYTES_MAX = 20
 # What Windows refuses in names, and what shells and header fields read as their own.
 _UNWELCOME = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
-_INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# Default_Ignorable_Code_Point (UCD), and what only annotates: nothing of it is seen.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def clean_file_name(name: str, bytes_max: int) -> str:

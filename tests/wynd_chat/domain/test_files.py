@@ -39,6 +39,8 @@ def test_a_hostile_name_becomes_a_harmless_one(name: str) -> None:
         ("..", "file"),
         ("", "file"),
         ("\n", "file"),
+        ("\u3164", "file"),
+        ("\u115fcat\u034f\U000e0100.p\U000e006eng", "cat.png"),
         ("x.png. .", "x.png"),
         ("x" * 300 + ".png", "x" * 196 + ".png"),
         ("ü" * 300 + ".png", "ü" * 98 + ".png"),
