@@ -5,6 +5,7 @@ Decides how many parts and how long their heads may be. What becomes of a file i
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,7 @@ class _Reader:
                 "on_part_end": lambda: self._events.append((_PART_END, None)),
                 "on_end": self._end,
             },
+            max_header_size=sys.maxsize,  # `_count_head` decides, however the form is cut
         )
 
     async def next(self) -> tuple[int, Any]:

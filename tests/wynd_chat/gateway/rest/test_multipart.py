@@ -91,6 +91,16 @@ async def test_forms_that_are_none_are_refused(body: bytes, code: ErrorCode) -> 
         assert caught.value.code is code, caught.value
 
 
+@pytest.mark.parametrize("piece", [100, 1 << 20])
+async def test_a_head_may_be_as_long_as_is_allowed(piece: int) -> None:
+    name = "x" * 9000
+    form = part(b'Content-Disposition: form-data; name="f"; filename="' + name.encode() + b'"')
+    assert await parts_of(form, piece=piece, head=10_000) == [("f", name, b"x")]
+    with pytest.raises(ChatError) as caught:
+        await parts_of(form, piece=piece, head=9000)
+    assert caught.value.code is ErrorCode.TOO_LARGE
+
+
 async def test_too_many_parts_are_refused() -> None:
     one = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
     assert len(await parts_of(one * 32 + b"--xyz--\r\n")) == 32
