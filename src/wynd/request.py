@@ -410,11 +410,12 @@ class Accept:
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.\-]*)://"
-    r"(?P<host>(?:\*\.)?[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])"
+    r"(?P<host>(?:\*\.)?[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_.])?|\[[0-9a-f.]*:[0-9a-f:.]*\])"
     r"(?::(?P<port>0|[1-9][0-9]{0,4}))?"
 )
 _HOST = re.compile(
-    r"(?P<host>[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<host>[a-z0-9_](?:[a-z0-9_.\-]*[a-z0-9_.])?|\[[0-9a-f:.]+\])"
+    r"(?P<colon>:0*(?P<port>[0-9]{0,5}))?"  # RFC 3986 §3.2.3 allows zeros, and none at all
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PORT_MAX = 65535
@@ -514,7 +515,8 @@ def _is_same_host(origin: _Origin, host: str, secure: bool) -> bool:
     if match is None:
         return False
     # Behind a proxy that ends TLS the Host has no port and the page is https: its default counts.
-    port = _DEFAULT_PORTS[origin.scheme] if match["port"] is None else int(match["port"])
+    is_default = match["colon"] in (None, ":")
+    port = _DEFAULT_PORTS[origin.scheme] if is_default else int(match["port"] or 0)
     return (origin.host, origin.port) == (match["host"], port)
 
 

@@ -353,9 +353,18 @@ def test_the_response_is_judged_by_the_request() -> None:
 
 
 hosts = st.sampled_from(
-    ("example.org", "EXAMPLE.org", "a.example.org", "example.org.evil.net", "evil-example.org")
+    (
+        *(
+            "example.org",
+            "EXAMPLE.org",
+            "a.example.org",
+            "example.org.evil.net",
+            "evil-example.org",
+        ),
+        *("example-", "-example", "example..org", "_a.", "[abc]"),
+    )
 )
-ports = st.sampled_from(("", ":80", ":443", ":8080", ":0", ":65536", ":x"))
+ports = st.sampled_from(("", ":80", ":443", ":8080", ":0", ":65536", ":x", ":", ":080", ":00"))
 schemes = st.sampled_from(("http", "https", "HTTPS", "ws", "chrome-extension", "file"))
 origins = (
     st.builds("{}://{}{}".format, schemes, hosts | st.just("[::1]") | st.just("127.0.0.1"), ports)

@@ -337,6 +337,9 @@ ORIGINS: list[tuple[Any, str | None, str, bool, bool]] = [
     ("same-host", "http://example.org:8080", H, False, False),
     ("same-host", "http://example.org", "example.org:8080", False, False),
     ("same-host", "http://example.org:443", H, False, False),
+    ("same-host", "http://example.org:0", "example.org", False, False),
+    ("same-host", "http://example.org", "example.org:0", False, False),
+    ("same-host", "http://example.org", "example.org:" + "9" * 5000, False, False),
     ("same-host", "https://example.org:80", "example.org:443", True, False),
     ("same-host", "https://example.org.evil.example", H, True, False),
     ("same-host", "https://evilexample.org", H, True, False),
@@ -356,7 +359,11 @@ ORIGINS: list[tuple[Any, str | None, str, bool, bool]] = [
     ("same-host", "https://example.org\n", H, True, False),
     ("same-host", "https://example.org:", H, True, False),
     ("same-host", "https://example.org:0443", H, True, False),
+    ("same-host", "https://example.org:00", "example.org:0", True, False),
     ("same-host", "https://example.org:65979", H, True, False),
+    ("same-host", "https://[abc]", "[abc]", True, False),
+    ("same-host", "https://example-", "example-", True, False),
+    ("same-host", "https://example..org", "example..org", True, False),
     ("same-host", "https://example.org:443:443", H, True, False),
     ("same-host", "https://exämple.org", H, True, False),
     ("same-host", "https://\u212aexample.org", "kexample.org", True, False),
@@ -372,6 +379,9 @@ ORIGINS: list[tuple[Any, str | None, str, bool, bool]] = [
     ("same-host", "https://example.org", "example.org:x", True, False),
     ("same-host", "https://example.org", "user@example.org", True, False),
     ("same-host", "https://example.org", "example.org/", True, False),
+    ("same-host", "http://example.org", "example.org:", False, True),  # RFC 3986 §3.2.3
+    ("same-host", "http://example.org", "example.org:0080", False, True),
+    ("same-host", "http://example.org:0", "example.org:0", False, True),
     # lists
     (["https://example.org"], "https://example.org", "api.example.net", True, True),
     (["https://example.org"], "https://example.org:443", H, True, True),
@@ -420,6 +430,16 @@ class TestOrigins:
         self, rules: Any, origin: str | None, host: str, secure: bool, allowed: bool
     ) -> None:
         assert Origins.parse(rules).allows(origin, host, secure) is allowed
+
+    @pytest.mark.usefixtures("native_engine")
+    @pytest.mark.parametrize(("rules", "origin", "host", "secure", "allowed"), ORIGINS)
+    def test_the_native_engine_has_the_same_matrix(
+        self, rules: Any, origin: str | None, host: str, secure: bool, allowed: bool
+    ) -> None:
+        from wynd._engine import is_origin_allowed
+
+        sent = None if origin is None else origin.encode()
+        assert is_origin_allowed(rules, sent, host, secure) is allowed
 
     @pytest.mark.parametrize(
         ("rules", "remedy"),

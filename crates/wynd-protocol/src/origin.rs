@@ -66,7 +66,7 @@ impl OriginRule {
             return Err(wrong());
         }
         let (host, port) = split_authority(authority).ok_or_else(wrong)?;
-        if !is_origin_host(host) || (is_wildcard && host.starts_with('[')) {
+        if !is_origin_authority(authority, host) || (is_wildcard && host.starts_with('[')) {
             return Err(wrong());
         }
         Ok(Self {
@@ -132,7 +132,7 @@ impl<'a> Origin<'a> {
         let text = std::str::from_utf8(value).ok()?;
         let (scheme, authority) = text.split_once("://")?;
         let (host, port) = split_authority(authority)?;
-        let is_origin = is_scheme(scheme) && is_origin_host(host);
+        let is_origin = is_scheme(scheme) && is_origin_authority(authority, host);
         is_origin.then_some(Self {
             scheme,
             host,
@@ -196,13 +196,30 @@ fn is_host(host: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte))
 }
 
+/// Return whether browsers would write this authority, which begins with `host`, in an Origin.
+fn is_origin_authority(authority: &str, host: &str) -> bool {
+    is_origin_host(host) && authority.get(host.len()..).is_some_and(is_origin_port)
+}
+
 /// Return whether browsers would write `host` in an Origin: an IP literal, or letters, digits,
 /// hyphens and underscores in labels. Names beyond ASCII come as punycode.
 fn is_origin_host(host: &str) -> bool {
+    let is_end = |byte: Option<u8>, also: u8| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == also)
+    };
     host.starts_with('[')
-        || host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        || is_end(host.bytes().next(), b'_')
+            && is_end(host.bytes().next_back(), b'.')
+            && !host.contains("..")
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+/// Return whether browsers would write this behind a host: nothing, or a port without zeros before
+/// it. That it is a number was seen before.
+fn is_origin_port(port: &str) -> bool {
+    port.is_empty() || port == ":0" || (port != ":" && !port.starts_with(":0"))
 }
 
 fn is_scheme(scheme: &str) -> bool {
@@ -249,6 +266,10 @@ mod tests {
             ("http://localhost:8080", "localhost:8080", false),
             ("http://127.0.0.1:8080", "127.0.0.1:8080", false),
             ("http://[::1]:8080", "[::1]:8080", false),
+            ("http://example.org:0", "example.org:0", false),
+            ("http://example.org", "example.org:", false), // RFC 3986 §3.2.3
+            ("http://example.org", "example.org:080", false),
+            ("http://_a-b.example.", "_a-b.example.", false),
             (
                 "https://xn--bcher-kva.example",
                 "xn--bcher-kva.example",
@@ -285,7 +306,14 @@ mod tests {
             ("chrome-extension://example.org", "example.org", false),
             ("http://example.org.", "example.org", false),
             ("http://example.org:080808080", "example.org", false),
+            ("http://example.org:080", "example.org", false),
+            ("http://example.org:", "example.org", false),
+            ("http://example.org:00", "example.org:0", false),
             ("http://example.org:+80", "example.org", false),
+            ("http://example-", "example-", false),
+            ("http://-example", "-example", false),
+            ("http://.example", ".example", false),
+            ("http://example..org", "example..org", false),
             ("http://example.org:65616", "example.org", false),
             ("http://bücher.example", "xn--bcher-kva.example", false),
             ("http://%65xample.org", "example.org", false),
@@ -351,6 +379,10 @@ mod tests {
             "https://u@example.org",
             "https://a:b",
             "https://a:99999",
+            "https://a:0443",
+            "https://a:",
+            "https://a..b",
+            "https://*.-a",
             "https://bücher.example",
             "1x://a",
             "https://*.[::1]",
