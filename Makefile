@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
-	licences constraints test test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
+	licences constraints test test-programs test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
 	dist docs bench bench-chat bench-pages ci clean
 
 BIN := .venv/bin
@@ -77,18 +77,22 @@ else
 	@echo "tests of the crates left out: cargo is not in PATH"
 endif
 
-test-python: setup
+test-python: test-programs
 	$(BIN)/python -m pytest $(PARALLEL)
+
+# Browser, proxies, database: found, or installed where that is possible without asking.
+test-programs: setup
+	@$(BIN)/python -m tests.programs
 
 # The unit tests only; everything under every Python is test-pythons.
 test-other-pythons: setup
 	@tools/test-pythons $(PARALLEL) --quiet tests/wynd
 
 # The same tests over the Python twins of the native classes.
-test-twins: setup
+test-twins: test-programs
 	$(BIN)/python -m pytest $(PARALLEL) -q -p tests.plain_twins tests/wynd tests/contracts
 
-test-portable: setup ## the Python tests over the portable engine only
+test-portable: test-programs ## the Python tests over the portable engine only
 	$(BIN)/python -m pytest $(PARALLEL) --engine portable
 
 test-pythons: setup ## the Python tests under every other Python >= 3.11 found here

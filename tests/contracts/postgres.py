@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import postgres_folder
 from wynd_chat.adapters.store.postgres import PostgresStore
 
 __all__ = [
@@ -32,11 +33,10 @@ __all__ = [
     "postgres",
 ]
 
-# A parameter of tests that run over several stores. Installing a server may take minutes.
+# A parameter of tests that run over several stores.
 POSTGRES = pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.timeout(400)])
 
 STARTED_WITHIN_S = 30.0
-INSTALLED_WITHIN_S = 300.0
 SPEED = ("fsync=off", "full_page_writes=off", "autovacuum=off")  # nothing here outlives a test
 UNPRIVILEGED = ("postgres", "nobody")
 
@@ -181,38 +181,15 @@ class PostgresProcess:
 
 
 def programs() -> Path:
-    """Return the folder of the server's programs; the newest, if there are several.
+    """Return the folder of the server's programs.
 
     Raises:
-        Unavailable: There are none, and they cannot be installed.
+        Unavailable: There are none.
     """
-    found = installed()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
-        try:
-            subprocess.run(
-                ["apt-get", "install", "-y", "-q", "postgresql"],
-                capture_output=True,
-                timeout=INSTALLED_WITHIN_S,
-                check=True,
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            )
-        except (subprocess.SubprocessError, OSError) as error:
-            raise Unavailable(f"apt-get install postgresql failed: {error}") from error
-        found = installed()
+    found = postgres_folder()
     if found is None:
-        raise Unavailable("no PostgreSQL server is installed (initdb and postgres)")
+        raise Unavailable("no server is installed; python -m tests.programs may do it")
     return found
-
-
-def installed() -> Path | None:
-    """Return the folder of the server's programs."""
-    debian = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
-    )
-    in_path = shutil.which("initdb")
-    folders = [*debian, *([Path(in_path).resolve().parent] if in_path else [])]
-    complete = [f for f in folders if all((f / p).exists() for p in ("initdb", "postgres", "psql"))]
-    return complete[-1] if complete else None
 
 
 def unprivileged() -> tuple[str | None, int | None]:

@@ -6,7 +6,6 @@ Only addresses, ports and certificates are put in; each program is skipped where
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from websockets.typing import Origin
 
 from tests.certificates import Authority
 from tests.docs.pages import DOCS, blocks_of
+from tests.programs import program
 from wynd import ConnectionHandle, TextMessage, Wynd
 from wynd.http import App
 
@@ -43,14 +43,6 @@ def snippets(language: str) -> list[str]:
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def program(*names: str) -> str:
-    """Return the path of the program, or skip."""
-    found = next(filter(None, (shutil.which(name) for name in names)), None)
-    if found is None:
-        pytest.skip(f"{names[0]} is not installed")
-    return found
 
 
 def application() -> App:

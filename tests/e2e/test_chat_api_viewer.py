@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.programs import chromium_browser
 from tests.wynd_chat.gateway.chat_kit import a_chat
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 20_000
-
-
-@asynccontextmanager
-async def browser() -> AsyncIterator[Any]:
-    """Start the system's Chromium without a window."""
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is in PATH: {', '.join(BROWSERS)}")
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--no-proxy-server"]
-        )
-        yield chromium
-        await chromium.close()
 
 
 @pytest.mark.timeout(120)
 async def test_the_api_is_looked_up_and_tried_out(tmp_path: Path) -> None:
-    async with a_chat(tmp_path) as chat, browser() as chromium:
+    async with a_chat(tmp_path) as chat, chromium_browser() as chromium:
         alice = await chat.account("Alice")
         page = await chromium.new_page()
         complaints: list[str] = []

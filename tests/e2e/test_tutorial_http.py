@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import shutil
 import socket
 import urllib.request
 from contextlib import asynccontextmanager
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.processes import Program, client_of, running_as_a_reader_does
+from tests.programs import chromium_browser
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +25,6 @@ LINES = (
     "API status at http://localhost:3000/api/status",
     "API users at http://localhost:3000/api/users",
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 15_000
 
 
@@ -54,24 +52,6 @@ async def get(path: str) -> Any:
     return await asyncio.to_thread(ask)
 
 
-@asynccontextmanager
-async def browser() -> AsyncIterator[Any]:
-    """Start the system's Chromium without a window."""
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is in PATH: {', '.join(BROWSERS)}")
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--no-proxy-server"]
-        )
-        yield chromium
-        await chromium.close()
-
-
 async def says(page: Any, text: str) -> None:
     """Type a message and press Enter."""
     await page.fill("#message", text)
@@ -88,7 +68,7 @@ async def shows(page: Any, text: str) -> None:
 
 
 async def test_two_people_talk_on_the_page_and_the_api_counts_them() -> None:
-    async with step7() as program, browser() as chromium:
+    async with step7() as program, chromium_browser() as chromium:
         assert await get("/api/status") == {"users": 0, "status": "online"}
         assert await get("/api/users") == {"users": [], "count": 0}
         alice, bob = await chromium.new_page(), await chromium.new_page()

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -20,11 +18,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.programs import chromium_browser
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 15_000
 STARTS_S = 30.0
 ANSWERS_S = 30.0
@@ -280,25 +279,12 @@ GONE = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_NETWORK", "WebSocket connec
 
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Start the system's Chromium without a window; skip where that is impossible."""
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is in PATH: {', '.join(BROWSERS)}")
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--no-proxy-server"]
-        )
+    """Start the system's Chromium; the test fails if a page complains that need not."""
+    async with chromium_browser() as started:
         browser = Browser(started)
-        try:
-            yield browser
-        finally:
-            await started.close()
-        if browser.complaints:
-            pytest.fail("the browser complained: " + "; ".join(browser.complaints))
+        yield browser
+    if browser.complaints:
+        pytest.fail("the browser complained: " + "; ".join(browser.complaints))
 
 
 async def enter(page: Any, url: str, name: str) -> None:

@@ -22,6 +22,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.certificates import Authority
+from tests.programs import program
 from tests.wynd_chat.cli.test_serving import Server
 from wynd_chat.cli.unit import unit_text
 from wynd_chat.settings import KEYS, load
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 DEPLOY = Path(__file__).parents[3] / "deploy"
 WAIT_S = 15.0
 NAME = "chat.example.org"
-
-
-def program(*names: str) -> str:
-    """Return the path of the program, or skip."""
-    found = next(filter(None, (shutil.which(name) for name in names)), None)
-    if found is None:
-        pytest.skip(f"{names[0]} is not installed")
-    return found
 
 
 def run(*command: str, **options: Any) -> str:
