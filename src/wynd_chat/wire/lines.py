@@ -62,6 +62,7 @@ __all__ = [
 FileLink = Callable[[FileInfo], str]
 """Returns the address where a file is fetched, host included."""
 
+_Happening = Joined | Left | TopicChanged | RoleChanged
 _BELL = "\a"
 _COLORS = (31, 32, 33, 34, 35, 36)  # SGR (ECMA-48 §8.3.117) of colours seen on dark and light
 _ROLE_NAMES = {RoomRole.OWNER: "an owner", RoomRole.OP: "an op", RoomRole.MEMBER: "a member"}
@@ -165,7 +166,7 @@ def event_line(
         )
     if not prefs.joins and _is_coming_or_going(event):
         return None
-    return _mark(event, prefs) + _happened(event, room, prefs)
+    return _mark(event, prefs) + _happened(event, event.body, room, prefs)
 
 
 def history_line(
@@ -183,7 +184,7 @@ def history_line(
     mark = f"[{event.seq} {clock_text(event.at, zone)}] "
     if isinstance(event.body, Message):
         return mark + _said(event, event.body, file_link, prefs)
-    return mark + _happened(event, room, prefs)
+    return mark + _happened(event, event.body, room, prefs)
 
 
 # Parts of lines
@@ -274,11 +275,9 @@ def _is_coming_or_going(event: Event) -> bool:
     return isinstance(body, Joined) or (isinstance(body, Left) and body.how is LeaveHow.LEAVE)
 
 
-def _happened(event: Event, room: Room, prefs: TextPrefs) -> str:
+def _happened(event: Event, body: _Happening, room: Room, prefs: TextPrefs) -> str:
     """Return an event that is no message, without marks."""
-    body, where = event.body, room_text(room)
-    if isinstance(body, Message):
-        raise TypeError("a message is said, it does not happen")
+    where = room_text(room)
     if isinstance(body, Joined):
         return f"{_colored(body.user, prefs)} joined {where}"
     if isinstance(body, Left):

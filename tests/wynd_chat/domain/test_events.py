@@ -15,6 +15,7 @@ from wynd_chat.domain.events import (
     MessageKind,
     TopicChanged,
     hidden,
+    without_ignored,
 )
 from wynd_chat.domain.models import UserKind
 
@@ -49,6 +50,17 @@ def test_a_hidden_message_shows_who_wrote_it_and_nothing_of_what() -> None:
     assert replace(shown, text="look", mentions=("u_bob",), files=MESSAGE.files) == replace(
         MESSAGE, is_hidden=True
     )
+
+
+def test_only_messages_of_the_ignored_are_hidden() -> None:
+    said = Event("r_dev", 43, 1_000, MESSAGE)
+    topic = replace(said, body=TopicChanged(ALICE, "hi"))
+    deleted = replace(said, body=replace(MESSAGE, author=replace(ALICE, id=None)))
+    assert without_ignored(said, {"u_alice"}) == replace(said, body=hidden(MESSAGE))
+    assert without_ignored(said, {"u_bob"}) is said
+    assert without_ignored(said, ()) is said
+    assert without_ignored(topic, {"u_alice"}) is topic
+    assert without_ignored(deleted, {"u_alice"}) is deleted
 
 
 def test_events_are_compared_by_value_and_do_not_change() -> None:

@@ -69,6 +69,7 @@ GOOD: dict[str, Request] = {
     ),
     '{"type":"send","room":"dev","files":["f_1"],"cid":null,"text":null,"kind":null,'
     '"reply_to":null}': Send(None, "dev", files=("f_1",)),
+    '{"type":"send","room":"dev","text":"hi","kind":"text"}': Send(None, "dev", text="hi"),
     '{"id":4,"type":"read","room":"dev","seq":42}': Read(4, "dev", 42),
     '{"id":5,"type":"command","room":"dev","text":" /topic hi "}': Command(5, "dev", "/topic hi"),
     '{"id":6,"type":"commands","later":{"unknown":[1,2]}}': Commands(6),
@@ -207,6 +208,7 @@ UNFIT = [
     ("read", '{"room":"dev","seq":null}', "bad_request"),
     ("command", '{"room":"dev"}', "bad_request"),
     ("command", '{"text":"/who"}', "bad_request"),
+    ("command", '{"room":"dev","text":5}', "bad_request"),
     ("command", '{"room":"dev","text":""}', "bad_request"),
     ("command", '{"room":"dev","text":"who"}', "bad_request"),
     ("command", '{"room":"dev","text":"//who"}', "bad_request"),

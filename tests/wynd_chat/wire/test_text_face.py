@@ -253,6 +253,7 @@ def test_replies_about_rooms() -> None:
     assert text_face.now_in(DEV, 12) == "Now in #dev: Release 1.2 (12 here)"
     assert text_face.now_in(PLAIN, 1) == "Now in #ops (1 here)"
     assert text_face.now_writing_to("Bob") == "Now writing to Bob"
+    assert text_face.stopped_writing_to("Bob") == "No longer writing to Bob"
     assert text_face.you_left(DEV) == "You left #dev"
     assert text_face.topic_line(DEV) == "Topic of #dev: Release 1.2"
     assert text_face.topic_line(PLAIN) == "#ops has no topic"
@@ -291,6 +292,7 @@ def test_no_reply_leaves_its_line_or_commands_a_terminal(name: str, text: str, r
         text_face.rooms_line(room, 1, 1),
         text_face.now_in(room, 1),
         text_face.now_writing_to(name),
+        text_face.stopped_writing_to(name),
         text_face.topic_line(room),
         text_face.kicked_line(room, name, text),
         text_face.away_line(name, text),
