@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CUTS", "ChatClient", "Follower", "LineLost", "Refused"]
+__all__ = ["CUTS", "KEY", "TEXT", "ChatClient", "Follower", "LineLost", "Refused"]
 
 ANSWERS_S = 15.0  # a busy machine; no test waits for this on purpose
 CUTS = ("reset", "fin", "freeze")
@@ -162,6 +162,14 @@ class ChatClient(asyncio.Protocol):
     def write(self, value: Frame) -> None:
         """Send one frame."""
         self._send(TEXT, json.dumps(value, separators=(",", ":")).encode())
+
+    def write_bytes(self, data: bytes) -> int:
+        """Send bytes as they are, unless the line is lost; return how many wait to be sent."""
+        assert self._transport is not None
+        if self._transport.is_closing():
+            return 0
+        self._transport.write(data)
+        return self._transport.get_write_buffer_size()
 
     # The end
 

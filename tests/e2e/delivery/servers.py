@@ -20,7 +20,7 @@ import httpx
 from wynd_chat.services.housekeeping import EVENTS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 __all__ = ["MORTAL", "ROOMY", "WYND_CHAT", "ChatServer", "StoredMessage", "running"]
 
@@ -51,10 +51,17 @@ class ChatServer:
     Args:
         folder: The data directory.
         program: What the interpreter runs: `WYND_CHAT`, or `MORTAL`, which can be killed by a text.
+        limits: Settings of the section `limits`, in capitals.
     """
 
-    def __init__(self, folder: Path, program: tuple[str, ...] = WYND_CHAT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        program: tuple[str, ...] = WYND_CHAT,
+        limits: Mapping[str, str] = ROOMY,
+    ) -> None:
         self._program = program
+        self._limits = dict(limits)
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.port = free_port()
@@ -74,7 +81,7 @@ class ChatServer:
 
     async def start(self) -> None:
         """Start a process and return once it listens."""
-        variables = {f"WYND_CHAT__LIMITS__{name}": value for name, value in ROOMY.items()}
+        variables = {f"WYND_CHAT__LIMITS__{name}": value for name, value in self._limits.items()}
         variables |= {
             "WYND_CHAT__SERVER__PORT": str(self.port),
             "WYND_CHAT__SERVER__HOST": "127.0.0.1",
@@ -168,9 +175,11 @@ class ChatServer:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, program: tuple[str, ...] = WYND_CHAT) -> AsyncIterator[ChatServer]:
+async def running(
+    folder: Path, program: tuple[str, ...] = WYND_CHAT, limits: Mapping[str, str] = ROOMY
+) -> AsyncIterator[ChatServer]:
     """Run a server on a folder until the block ends; its processes may come and go meanwhile."""
-    server = ChatServer(folder, program)
+    server = ChatServer(folder, program, limits)
     await server.start()
     try:
         yield server
