@@ -59,9 +59,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wynd_chat.domain.events import FileInfo
+    from wynd_chat.ports.broker import Broker
     from wynd_chat.ports.clock import Clock, Tokens
     from wynd_chat.ports.faults import Faults
     from wynd_chat.ports.files import FileStore
+    from wynd_chat.ports.passwords import Passwords
     from wynd_chat.ports.rereading import Reread
     from wynd_chat.ports.store import Store
     from wynd_chat.services.bundle import Services
@@ -89,7 +91,19 @@ async def open_store(settings: Settings) -> Store:
 
 
 class Chat:
-    """One running chat server."""
+    """One running chat server.
+
+    Args:
+        settings: All settings.
+        store: The database, open; else the one of the settings.
+        clock: Time; else the machine's.
+        tokens: Randomness; else the machine's.
+        faults: Points where a simulation may stop what is under way.
+        broker: What wakes up other nodes.
+        passwords: Hashes keys of rooms, and passwords; else Argon2id.
+        listeners: Makes what clients come through; a simulation has no ports.
+        sockets: That listen already, instead of the port and of the plain port.
+    """
 
     def __init__(
         self,
@@ -99,6 +113,9 @@ class Chat:
         clock: Clock | None = None,
         tokens: Tokens | None = None,
         faults: Faults | None = None,
+        broker: Broker | None = None,
+        passwords: tuple[Passwords, Passwords] | None = None,
+        listeners: Callable[..., Listeners] = Listeners,
         sockets: Sequence[socket.socket] = (),
     ) -> None:
         self._settings = settings
@@ -106,6 +123,10 @@ class Chat:
         self._clock: Clock = clock or SystemClock()
         self._tokens: Tokens = tokens or SystemTokens()
         self._faults: Faults = faults or NoFaults()
+        self._broker: Broker = broker or MemoryBroker()
+        self._passwords = passwords
+        self._argon: tuple[ArgonPasswords, ...] = ()
+        self._make_listeners = listeners
         self._inherited = sockets
         self.services: Services
         self.hub: Hub
@@ -137,7 +158,7 @@ class Chat:
         epoch = await store.read(lambda snapshot: snapshot.meta("epoch")) or ""
 
         metrics = self.metrics = Metrics()
-        feed = Feed(store, MemoryBroker(), clock)
+        feed = Feed(store, self._broker, clock, self._faults)
         presences = Presences(Presence(), clock)
         hub = self.hub = Hub(
             feed,
@@ -151,10 +172,12 @@ class Chat:
         feed.attach(hub)
         presences.attach(hub)
 
-        self._passwords = (
-            ArgonPasswords(chars_min=1, workers_max=1),  # keys of rooms
-            ArgonPasswords(chars_min=lambda: self.settings.auth.password_min),
-        )
+        hashers = self._passwords
+        if hashers is None:
+            hashers = self._argon = (
+                ArgonPasswords(chars_min=1, workers_max=1),  # keys of rooms
+                ArgonPasswords(chars_min=lambda: self.settings.auth.password_min),
+            )
         services = self.services = make_services(
             settings,
             store,
@@ -164,7 +187,7 @@ class Chat:
             presences,
             clock,
             tokens,
-            self._passwords,
+            hashers,
             self._faults,
             lobby_id=lobby.id,
             epoch=epoch,
@@ -228,7 +251,7 @@ class Chat:
         forms = Forms(
             services, doorman, frame, self._origins, lambda: self.settings.auth.password_min
         )
-        self.listeners = Listeners(
+        self.listeners = self._make_listeners(
             hosts=settings.server.host,
             port=settings.server.port,
             plain_port=settings.server.plain_port,
@@ -298,7 +321,7 @@ class Chat:
         await self.services.files.close()
         await self._contents.close()
         await self.services.store.close()
-        for passwords in self._passwords:
+        for passwords in self._argon:
             passwords.close()
 
     def _foreign_change(self) -> None:

@@ -22,6 +22,7 @@ from wynd_chat.domain.limits import ChatLimits
 from wynd_chat.domain.models import Membership, Room, RoomKind, RoomRole, User, UserKind
 from wynd_chat.domain.names import parse_user_name
 from wynd_chat.domain.presence import Face, Presence
+from wynd_chat.ports.faults import NoFaults
 from wynd_chat.ports.store import StoreFailure
 from wynd_chat.services.accounts import Accounts, enter_lobby, new_user
 from wynd_chat.services.feed import Feed
@@ -230,7 +231,7 @@ class Kit:
             self._create,
         )
         self.settings = RoomSettings(store, outlet, clock, self.passwords, limits, lobby_id)
-        self.messaging = Messaging(store, clock, tokens, limits, _NoFaults())
+        self.messaging = Messaging(store, clock, tokens, limits, NoFaults())
         epoch = await store.read(lambda snapshot: snapshot.meta("epoch"))
         self.histories = Histories(store, self.feed, epoch or "")
 
@@ -316,11 +317,6 @@ class Kit:
 def refusal(code: ErrorCode, sentence: str | None = None) -> pytest.RaisesExc[ChatError]:
     """Expect a refusal with this code, whose sentence is or begins with a pattern."""
     return pytest.raises(ChatError, match=sentence, check=lambda error: error.code is code)
-
-
-class _NoFaults:
-    async def reached(self, point: str) -> None:
-        """Go on."""
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wynd_chat.ports.faults import NoFaults
 from wynd_chat.ports.outlet import RoomPurged
 from wynd_chat.ports.store import StoreFailure
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from wynd_chat.domain.models import Room
     from wynd_chat.ports.broker import Broker
     from wynd_chat.ports.clock import Clock
+    from wynd_chat.ports.faults import Faults
     from wynd_chat.ports.outlet import Outlet
     from wynd_chat.ports.store import EventsPage, Snapshot, Store
 
@@ -56,10 +58,13 @@ class _Track:
 class Feed:
     """Shows the events of all rooms of this node to an outlet."""
 
-    def __init__(self, store: Store, broker: Broker, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, broker: Broker, clock: Clock, faults: Faults | None = None
+    ) -> None:
         self._store = store
         self._broker = broker
         self._clock = clock
+        self._faults: Faults = faults or NoFaults()
         self._tracks: OrderedDict[str, _Track] = OrderedDict()
         self._outlet: Outlet | None = None
         self._reads: dict[tuple[str, int], asyncio.Task[EventsPage]] = {}
@@ -76,6 +81,7 @@ class Feed:
 
     def _committed(self, room: Room, event: Event) -> None:
         """Show an event that was just committed, then wake up the other nodes."""
+        self._faults.passed("after_commit")
         track = self._tracks.get(room.id)
         if track is None:
             track = self._track(room.id, event.seq - 1)
@@ -83,6 +89,7 @@ class Feed:
             self._show(track, room, event)
         elif event.seq > track.head:
             self._catch_up(room.id, event.seq)
+        self._faults.passed("before_publish")
         self._broker.publish(room.id, event.seq)
 
     def head(self, room_id: str, stored: int) -> int:

@@ -22,6 +22,7 @@ from wynd_chat.app import Chat
 from wynd_chat.domain.durations import parse_duration
 from wynd_chat.domain.models import Ban, RoomRole, ServerRole, Session, SessionKind, UserKind
 from wynd_chat.domain.names import parse_user_name
+from wynd_chat.ports.faults import NoFaults
 from wynd_chat.services.accounts import enter_lobby, hash_of, new_user
 from wynd_chat.settings import load
 
@@ -245,7 +246,7 @@ class InLoop(Host):
         self._faults.is_armed = how == "a"
 
 
-class _Faults:
+class _Faults(NoFaults):
     """Fails before an acknowledgement, while armed."""
 
     is_armed = False

@@ -10,6 +10,7 @@ import pytest
 from tests.waiting import eventually
 from tests.wynd_chat.kit import Recorder, a_kit
 from wynd_chat.adapters.broker.memory import MemoryBroker
+from wynd_chat.ports.faults import NoFaults
 from wynd_chat.ports.outlet import RoomPurged
 from wynd_chat.services import feed as feeds
 from wynd_chat.services.feed import Feed
@@ -59,6 +60,25 @@ async def test_events_are_shown_before_the_post_returns(kit: Kit) -> None:
     assert kit.outlet.seqs(kit.lobby) == [1, 2]
     assert kit.outlet.events[-1][0].last_seq == 2
     assert kit.feed.known_head(kit.lobby.id) == 2
+
+
+async def test_between_a_commit_and_the_wake_up_of_others_it_is_shown_here(kit: Kit) -> None:
+    alice = await kit.guest("Alice")
+    broker, outlet = MemoryBroker(), Recorder()
+    woken: list[int] = []
+    broker.subscribe(lambda _room_id, seq: woken.append(seq))
+    points: list[tuple[str, int, int]] = []
+
+    class Faults(NoFaults):
+        def passed(self, point: str) -> None:
+            points.append((point, len(outlet.events), len(woken)))
+
+    feed = Feed(kit.store, broker, kit.clock, Faults())
+    feed.attach(outlet)
+    await kit.say(alice, kit.lobby, "hi")
+    assert points == [("after_commit", 0, 0), ("before_publish", 1, 0)]
+    assert woken == [1]
+    await feed.close()
 
 
 async def test_a_room_nobody_listened_to_begins_at_what_is_stored(kit: Kit) -> None:

@@ -11,6 +11,7 @@ from tests.wynd_chat.kit import a_kit
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Author, Message, MessageKind
 from wynd_chat.domain.models import RoomRole, ServerRole, UserKind
+from wynd_chat.ports.faults import NoFaults
 from wynd_chat.ports.store import StoreFailure
 from wynd_chat.services.messaging import Messaging, author_of
 
@@ -137,7 +138,7 @@ async def test_what_cannot_be_stored_is_not_shown(kit: Kit) -> None:
 async def test_it_is_shown_before_it_is_acknowledged(kit: Kit) -> None:
     shown: list[int] = []
 
-    class Faults:
+    class Faults(NoFaults):
         async def reached(self, point: str) -> None:
             assert point == "before_acknowledgement"
             shown.append(len(kit.outlet.events))
