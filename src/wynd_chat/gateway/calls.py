@@ -249,6 +249,7 @@ class Router:
         if client is not None:
             self.hub.begin_post(message_id, client)
         began = services.clock.monotonic()
+        posted: Posted | None = None
         try:
             posted = await services.messaging.post(
                 user,
@@ -261,7 +262,7 @@ class Router:
                 reply_to=reply_to,
             )
         finally:
-            self.hub.end_post(message_id)
+            self.hub.end_post(message_id, posted)
         self.metrics.committed(services.clock.monotonic() - began)
         if not posted.is_duplicate:
             self.metrics.posted(caller.mode.value, kind.value)

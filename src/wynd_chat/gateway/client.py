@@ -148,8 +148,8 @@ class Client(ABC):
         """Be told that the user is in another room."""
 
     @abstractmethod
-    def membership_ended(self, notice: MembershipEnded) -> None:
-        """Be told that the user is no longer in a room."""
+    def membership_ended(self, notice: MembershipEnded, *, is_told: bool) -> None:
+        """Be told that the user is no longer in a room; `is_told`: the event was shown."""
 
     @abstractmethod
     def removed(self, line: str) -> None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from wynd_chat.gateway.client import Client
     from wynd_chat.ports.clock import Clock, Timer
     from wynd_chat.ports.outlet import Notice
+    from wynd_chat.ports.store import Posted
     from wynd_chat.services.feed import Feed
     from wynd_chat.services.presence import Presences
     from wynd_chat.wire.lines import FileLink
@@ -108,6 +109,7 @@ class Hub:
         self._casts: dict[str, Cast] = {}
         self._users: dict[str, dict[Client, None]] = {}
         self._origins: dict[str, Client] = {}
+        self._late_origins: dict[str, Client] = {}  # of messages that are stored and not shown yet
         self._acting: dict[Client, None] = {}
         self._peers: dict[str, User] = {}
         self._away_said: dict[tuple[str, str], float] = {}
@@ -154,6 +156,8 @@ class Hub:
         for room_id in tuple(client.rooms):
             self.unsubscribe(client, room_id)
         self._detach(client)
+        for message_id in [one for one, by in self._late_origins.items() if by is client]:
+            del self._late_origins[message_id]
         self._presences.gone(client.number, client.farewell)
 
     def attach(self, client: Client, user: User) -> None:
@@ -161,8 +165,6 @@ class Hub:
         self._detach(client)
         client.user = user
         self._users.setdefault(user.id, {})[client] = None
-        if client.face is Face.JSON:
-            client.handle.join(NAMED_JSON)
 
     def _detach(self, client: Client) -> None:
         if client.user is not None:
@@ -172,6 +174,14 @@ class Hub:
                 if not others:
                     del self._users[client.user.id]
                     self._directs.pop(client.user.id, None)
+
+    def head(self, room: Room) -> int:
+        """Return up to which number a room was shown: a subscriber is shown what follows."""
+        return self._feed.head(room.id, room.last_seq)
+
+    def show_presence(self, client: Client) -> None:
+        """Show a JSON client who comes and goes, from now on; twice is once."""
+        client.handle.join(NAMED_JSON)
 
     def clients_of(self, user_id: str) -> tuple[Client, ...]:
         """Return a user's connections."""
@@ -261,9 +271,17 @@ class Hub:
         """Note through which connection a message comes, which gets no echo on the text face."""
         self._origins[message_id] = client
 
-    def end_post(self, message_id: str) -> None:
-        """Forget it; called whatever became of the message."""
-        self._origins.pop(message_id, None)
+    def end_post(self, message_id: str, posted: Posted | None) -> None:
+        """Forget it, as soon as the message was shown; None: there is no message."""
+        client = self._origins.pop(message_id, None)
+        if client is None or posted is None or posted.is_duplicate:
+            return
+        head = self._feed.known_head(posted.room.id)
+        if head is not None and head < posted.event.seq:  # it waits for what others stored before
+            self._late_origins[message_id] = client
+
+    def _origin(self, message_id: str) -> Client | None:
+        return self._origins.get(message_id) or self._late_origins.get(message_id)
 
     # Events of rooms; see `Outlet`
 
@@ -272,6 +290,8 @@ class Hub:
         began = self._clock.monotonic()
         try:
             self._event(room, event)
+            if isinstance(event.body, Message):
+                self._late_origins.pop(event.body.id, None)
             self._metrics.delivered(self._clock.monotonic() - began)
         except Exception:
             log.exception("room %s: event %d was not shown to everybody", room.id, event.seq)
@@ -280,8 +300,18 @@ class Hub:
         body = event.body
         if isinstance(body, Joined):  # the one who joined is shown it too
             for client in self.clients_of(body.user.id or ""):
+                client.changes += 1
                 if client.face is Face.TEXT or client.rooms:
                     self.subscribe(client, room)
+        self._show(room, event)
+        if isinstance(body, Left):  # and nothing more: what follows may be committed with it
+            for client in self.clients_of(body.user.id or ""):
+                client.changes += 1
+                self.unsubscribe(client, room.id)
+
+    def _show(self, room: Room, event: Event) -> None:
+        """Show an event to everybody who is in the room."""
+        body = event.body
         if isinstance(body, Message) and room.is_direct:
             self._note_direct(room, body.author.id)
         cast = self._casts.get(room.id)
@@ -337,7 +367,7 @@ class Hub:
         if (
             isinstance(body, Message)
             and client.face is Face.TEXT
-            and (body.author.id in client.ignored or self._origins.get(body.id) is client)
+            and (body.author.id in client.ignored or self._origin(body.id) is client)
         ):
             return
         frame = client.encode(room, event)
@@ -348,7 +378,7 @@ class Hub:
         body = event.body
         excluded: Collection[Client]
         if isinstance(body, Message):
-            origin = self._origins.get(body.id)
+            origin = self._origin(body.id)
             excluded = () if origin is None else (origin,)
         else:
             excluded = self._told_otherwise(event)
@@ -501,8 +531,9 @@ class Hub:
             case MembershipEnded():
                 for client in self.clients_of(notice.user_id):
                     client.changes += 1
+                    is_told = notice.room.id not in client.rooms  # by the room's event
                     self.unsubscribe(client, notice.room.id)
-                    client.membership_ended(notice)
+                    client.membership_ended(notice, is_told=is_told)
             case RoomPurged():
                 self._purged(notice.room_id)
             case UserRemoved() | AddressBanned():
@@ -540,7 +571,7 @@ class Hub:
             client.changes += 1
             self.unsubscribe(client, room_id)
             client.membership_ended(
-                MembershipEnded(cast.room, client.user_id or "", is_purged=True)
+                MembershipEnded(cast.room, client.user_id or "", is_purged=True), is_told=False
             )
 
     def _remove(self, notice: UserRemoved | AddressBanned) -> None:

@@ -264,6 +264,7 @@ class JsonClient(Client):
         """See `Client.entered`; another user than before has to `sync` anew."""
         self.is_synced = False
         self._memberships = {room.id: room for room in rooms}
+        self._hub.show_presence(self)
 
     @property
     def known_rooms(self) -> Mapping[str, Room]:
@@ -292,13 +293,14 @@ class JsonClient(Client):
         if self.is_synced and notice.room.id not in self.rooms:
             self._hub.subscribe(self, notice.room)
             peer = self._hub.peer(notice.room, notice.user)
-            self.send(encode_entered(notice.room, None if peer is None else author_of(peer)))
+            head = self._hub.head(notice.room)
+            self.send(encode_entered(notice.room, head, None if peer is None else author_of(peer)))
 
-    def membership_ended(self, notice: MembershipEnded) -> None:
+    def membership_ended(self, notice: MembershipEnded, *, is_told: bool) -> None:
         """See `Client.membership_ended`."""
         self._memberships.pop(notice.room.id, None)
-        is_untold = notice.is_purged or self.user is None or self.user.is_guest
-        if self.is_synced and is_untold:  # else the room's event told
+        is_guest = self.user is None or self.user.is_guest
+        if self.is_synced and (is_guest or not is_told):
             self.send(encode_exited(notice.room))
 
     def removed(self, line: str) -> None:

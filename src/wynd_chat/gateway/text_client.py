@@ -183,7 +183,7 @@ class TextClient(Client):
         if notice.by is not None:
             self.send(text_face.server_line(f"{notice.by.name} added you to #{notice.room.name}"))
 
-    def membership_ended(self, notice: MembershipEnded) -> None:
+    def membership_ended(self, notice: MembershipEnded, *, is_told: bool) -> None:
         """See `Client.membership_ended`."""
         room = notice.room
         self._visited = [one for one in self._visited if one != room.id]

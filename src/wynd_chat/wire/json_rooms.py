@@ -20,18 +20,19 @@ __all__ = ["encode_entered", "encode_exited"]
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def encode_entered(room: Room, peer: Author | None) -> str:
+def encode_entered(room: Room, head: int, peer: Author | None) -> str:
     """Return the notice that the user is in a room from now on; events come above `head`.
 
     Args:
         room: The room.
+        head: Up to which number it was shown before the user's connections were.
         peer: The other side of a direct conversation.
     """
     value: dict[str, Any] = {
         "type": "entered",
         "room": room.shown,
         "kind": room.kind.value,
-        "head": room.last_seq,
+        "head": head,
     }
     if peer is not None:
         value["with"] = author_object(peer)

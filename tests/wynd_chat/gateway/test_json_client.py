@@ -10,6 +10,7 @@ import pytest
 
 from tests.waiting import eventually
 from tests.wynd_chat.gateway.desk import a_desk
+from wynd_chat.ports.outlet import MembershipEnded, MembershipStarted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -155,3 +156,26 @@ async def test_quitting_is_answered_before_the_end(desk: Desk) -> None:
     request = {"type": "command", "id": 1, "room": "lobby", "text": "/quit"}
     assert (await line.ask(request))["lines"] == ["Goodbye!"]
     assert (await line.ended())[0] == 1000
+
+
+async def test_who_is_brought_into_a_room_is_told_where_live_events_begin(desk: Desk) -> None:
+    """Others may have written between the joining and its notice."""
+    line = await desk.json("Alice")
+    alice = await desk.services.accounts.find("Alice")
+    bob = await desk.guest("Bob")
+    dev = await desk.room(bob, "dev")
+    await desk.services.messaging.post(bob, dev, "one")
+    await desk.services.messaging.post(bob, dev, "two")
+    desk.hub.notice(MembershipStarted(dev, alice))  # as it was before the two
+    assert await line.read() == {"type": "entered", "room": "dev", "kind": "public", "head": 2}
+    await desk.services.messaging.post(bob, dev, "three")
+    assert (await line.read())["seq"] == 3
+
+
+async def test_a_leaving_whose_event_was_not_shown_is_told_by_a_frame(desk: Desk) -> None:
+    carol, token = await desk.account("Carol")
+    bob, _ = await desk.account("Bob")
+    dev = await desk.room(bob, "dev", carol)
+    line = await desk.json(token=token)
+    desk.hub.notice(MembershipEnded(dev, carol.id))
+    assert await line.read() == {"type": "exited", "room": "dev"}

@@ -19,13 +19,13 @@ DIRECT = Room(id="r_2", kind=RoomKind.DM, name=None, name_key=None, created_by=N
 
 
 def test_entering_says_where_events_begin() -> None:
-    assert encode_entered(DEV, None) == (
-        '{"type":"entered","room":"dev","kind":"private","head":42}'
+    assert encode_entered(DEV, 43, None) == (
+        '{"type":"entered","room":"dev","kind":"private","head":43}'
     )
 
 
 def test_entering_a_direct_conversation_says_with_whom() -> None:
-    assert encode_entered(DIRECT, Author("u_B", "Bob", UserKind.GUEST)) == (
+    assert encode_entered(DIRECT, 0, Author("u_B", "Bob", UserKind.GUEST)) == (
         '{"type":"entered","room":"r_2","kind":"dm","head":0,'
         '"with":{"id":"u_B","name":"Bob","kind":"guest"}}'
     )

@@ -86,7 +86,7 @@ def test_notices_are_as_described(user: Author, state: str, text: str | None) ->
 @given(ROOMS, st.none() | AUTHORS)
 def test_memberships_are_as_described(room: Room, peer: Author | None) -> None:
     assert set(NOTICE_TYPES) == {"presence", "tick", "entered", "exited"}
-    assert_described(encode_entered(room, peer), "entered")
+    assert_described(encode_entered(room, room.last_seq, peer), "entered")
     assert_described(encode_exited(room), "exited")
 
 
