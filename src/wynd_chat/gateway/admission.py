@@ -18,6 +18,7 @@ from wynd import Accept, Response
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.presence import Face
 from wynd_chat.gateway.cookies import token_of
+from wynd_chat.ports.store import StoreFailure
 
 if TYPE_CHECKING:
     from wynd import Request
@@ -150,6 +151,14 @@ class Admission:
         return Accept(subprotocol="chat.v1.text" if request.subprotocols else None)
 
     async def _refusal(self, request: Request) -> Response | None:
+        """Return why an upgrade is refused, None where it is not."""
+        try:
+            return await self._judged(request)
+        except StoreFailure as error:
+            sentence = self._doorman.failure_of(error, "an upgrade").sentence
+            return Response(f"{sentence}\n", status=503, headers=[("retry-after", "1")])
+
+    async def _judged(self, request: Request) -> Response | None:
         address = request.client.host
         key = limit_key(address)
         if key is not None:

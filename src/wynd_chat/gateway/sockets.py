@@ -24,7 +24,8 @@ from wynd_chat.gateway.admission import FACES, Admission, credential_of
 from wynd_chat.gateway.json_client import JsonClient
 from wynd_chat.gateway.text_client import TextClient
 from wynd_chat.observability.metrics import Metrics
-from wynd_chat.wire.close_codes import CloseCode
+from wynd_chat.ports.store import StoreFailure
+from wynd_chat.wire.close_codes import CloseCode, closing
 from wynd_chat.wire.json_face import Hello, HelloLimits, encode_hello
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from wynd import Request
     from wynd_chat.domain.limits import ChatLimits
+    from wynd_chat.gateway.admission import Credential
     from wynd_chat.gateway.calls import Router
     from wynd_chat.gateway.client import Client
     from wynd_chat.gateway.doorman import Doorman
@@ -163,19 +165,30 @@ class Sockets:
             client.greet()
         if credential is not None:
             try:
-                user, session = await self._doorman.resume(credential.token)
-            except ChatError as error:
-                if error.code is ErrorCode.BANNED:
-                    client.removed(error.sentence)
-                    handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
+                if not await self._resumed(client, credential):
                     return
-                if credential.source != "cookie":  # an expired one counts as none
-                    handle.close(CloseCode.UNAUTHORIZED, CloseCode.UNAUTHORIZED.reason)
-                    return
-            else:
-                await client.become(user, session.token_hash)
+            except StoreFailure as error:  # without an end it would wait for its hello
+                self._doorman.failure_of(error, client)
+                handle.close(*closing(CloseCode.OVERLOAD, retry_after_s=1.0))
+                return
         if isinstance(client, JsonClient):
             client.send(self.hello(client))
+
+    async def _resumed(self, client: JsonClient | TextClient, credential: Credential) -> bool:
+        """Let a connection be whose credential it brought; return False where it ends instead."""
+        try:
+            user, session = await self._doorman.resume(credential.token)
+        except ChatError as error:
+            if error.code is ErrorCode.BANNED:
+                client.removed(error.sentence)
+                client.handle.close(CloseCode.REMOVED, CloseCode.REMOVED.reason)
+                return False
+            if credential.source != "cookie":  # an expired one counts as none
+                client.handle.close(CloseCode.UNAUTHORIZED, CloseCode.UNAUTHORIZED.reason)
+                return False
+        else:
+            await client.become(user, session.token_hash)
+        return True
 
     async def _text(self, message: TextMessage, handle: ConnectionHandle) -> None:
         client: Client | None = handle.data.get("client")

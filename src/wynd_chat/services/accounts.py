@@ -394,7 +394,13 @@ class Accounts:
                 return named
             raise ChatError(ErrorCode.UNAUTHORIZED, UNKNOWN_TOKEN)
 
-        return await self._store.write(work)
+        try:
+            return await self._store.write(work)
+        except StoreFailure:  # then nobody else can take the name either; reading goes on
+            current = await self._store.read(lambda snapshot: snapshot.user(user.id))
+            if current is None or current.name_key is None:
+                raise
+            return current
 
 
 def _known(tx: Snapshot, user: User) -> User:

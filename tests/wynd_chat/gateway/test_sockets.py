@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.waiting import eventually
 from tests.wynd_chat.gateway.desk import a_desk
@@ -77,3 +79,18 @@ async def test_a_connection_that_has_gone_is_forgotten(desk: Desk) -> None:
     line.socket.transport.abort()
     await eventually(lambda: not desk.hub.clients)
     assert desk.services.presences.online() == []
+
+
+async def test_who_cannot_be_looked_up_right_now_is_told_when_to_come_back(desk: Desk) -> None:
+    _, token = await desk.account("Carol")
+    desk.store.fail()
+    with pytest.raises(InvalidStatus) as refused:
+        await desk.connect("chat.v1.json", token=token)
+    answer = refused.value.response
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    subprotocol = "bearer." + base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    desk.store.failure = None
+    await (await desk.connect()).read()  # the bans of its address are known from now on
+    desk.store.fail()
+    line = await desk.connect("chat.v1.json", subprotocol)
+    assert await line.ended() == (1013, "the server is overloaded; retry_after=1")

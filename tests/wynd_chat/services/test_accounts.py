@@ -12,6 +12,7 @@ from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.models import UserStatus
 from wynd_chat.domain.presence import Face
 from wynd_chat.ports.outlet import AwayChanged, IgnoresChanged, UserChanged, UserRenamed
+from wynd_chat.ports.store import StoreFailure
 from wynd_chat.services.accounts import hash_of
 
 if TYPE_CHECKING:
@@ -124,6 +125,24 @@ async def test_a_guest_resumes_as_the_same_user_for_a_day(kit: Kit) -> None:
 async def test_an_unknown_token_is_refused(kit: Kit, token: str) -> None:
     with refusal(ErrorCode.UNAUTHORIZED, "this token is not valid, log in again"):
         await kit.accounts.resume(token)
+
+
+async def test_a_guest_resumes_while_nothing_can_be_written(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk ends no reading."""
+    alice, bob = [await kit.guest(name, face=None) for name in ("Alice", "Bob")]
+    tokens = [await kit.accounts.guest_token(user) for user in (alice, bob)]
+    await kit.clock.advance(20)
+    await kit.guest("Bob", face=None)  # who takes the name
+
+    async def full(_work: object) -> None:
+        raise StoreFailure("no space left on device")
+
+    monkeypatch.setattr(kit.store, "write", full)
+    assert (await kit.accounts.resume(tokens[0]))[0] == alice
+    with pytest.raises(StoreFailure):  # a name of his own has to be written first
+        await kit.accounts.resume(tokens[1])
 
 
 async def test_a_deactivated_user_may_not_resume(kit: Kit) -> None:
