@@ -54,6 +54,9 @@ DAY_MS = 24 * 3600 * 1000
 INVITE_MS = 7 * DAY_MS
 INVITE_USES = 25
 KEY_BYTES_MAX = 128  # of a room's password
+CROWD_MIN = 1000  # members; reading who they are takes a millisecond
+CROWD_FRESH_S = 1.0
+CROWDS_MAX = 32  # of 10,000 members each: some 30 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Rooms:
         self.lobby_id = lobby_id
         self.create_by = create
         """"all", "accounts" or "admins": who may make rooms; may change at any time."""
+        self._crowds: dict[str, tuple[float, frozenset[str]]] = {}  # until when, and who
 
     # Finding
 
@@ -319,7 +323,7 @@ class Rooms:
                 if room.is_direct:
                     other = room.peer_of(user.id)
                     peer = snapshot.user(other)
-                members[room.id] = snapshot.member_ids(room.id)
+                members[room.id] = self._member_ids(snapshot, room.id)
                 count, mentions = unread.get(room.id, (0, 0))
                 infos.append(RoomInfo(room, membership, 0, count, mentions, peer))
             return infos, members
@@ -351,9 +355,26 @@ class Rooms:
         return sorted(found, key=lambda one: (one[0].name.casefold(), one[0].name))
 
     async def here(self, room: Room) -> int:
-        """Return how many members of a room are online."""
-        ids = await self._store.read(lambda snapshot: snapshot.member_ids(room.id))
+        """Return how many members of a room are online; of a crowd, as of up to a second ago."""
+        ids = await self._store.read(lambda snapshot: self._member_ids(snapshot, room.id))
         return len(ids & self._presences.online_ids())
+
+    def _member_ids(self, snapshot: Snapshot, room_id: str) -> frozenset[str]:
+        """Return a room's members for counting.
+
+        Those of a crowd are read once a second, or a crowd that comes at once would read itself
+        once for each that comes. Runs on the store's threads; each step on the dict is one.
+        """
+        now = self._clock.monotonic()
+        until, ids = self._crowds.get(room_id, (now, frozenset[str]()))
+        if now < until:
+            return ids
+        ids = snapshot.member_ids(room_id)
+        if len(ids) >= CROWD_MIN:
+            if len(self._crowds) >= CROWDS_MAX:
+                self._crowds.clear()
+            self._crowds[room_id] = (now + CROWD_FRESH_S, ids)
+        return ids
 
     # Entering and leaving
 

@@ -15,6 +15,7 @@ from wynd_chat.domain.events import Joined, LeaveHow, Left, RoleChanged
 from wynd_chat.domain.models import Ban, Notify, RoomRole, ServerRole, User
 from wynd_chat.domain.permissions import Rank
 from wynd_chat.ports.outlet import MembershipEnded, MembershipStarted, ReadRaised
+from wynd_chat.services import rooms
 from wynd_chat.services.messaging import author_of
 from wynd_chat.services.rooms import direct_key
 
@@ -364,6 +365,35 @@ async def test_the_list_has_ones_own_rooms_and_the_public_ones(kit: Kit) -> None
         None,
     ]
     assert await kit.rooms.here(dev) == 1
+
+
+async def test_a_crowd_is_read_once_a_second_however_many_come(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "CROWD_MIN", 3)
+    read: list[str] = []
+    member_ids = MemorySnapshot.member_ids
+
+    def noted(snapshot: MemorySnapshot, room_id: str) -> frozenset[str]:
+        read.append(room_id)
+        return member_ids(snapshot, room_id)
+
+    monkeypatch.setattr(MemorySnapshot, "member_ids", noted)
+    alice, bob = await kit.guest("Alice"), await kit.guest("Bob")
+    assert [await kit.rooms.here(kit.lobby) for _ in range(3)] == [2, 2, 2]
+    assert len(read) == 3, "two are no crowd"
+    await kit.guest("Carol")
+    assert [await kit.rooms.here(kit.lobby) for _ in range(9)] == [3] * 9
+    (lobby,) = [one for one in await kit.rooms.infos(bob) if one.room.id == kit.lobby.id]
+    assert (lobby.here, len(read)) == (3, 4)
+    await kit.guest("Dave")
+    kit.presences.gone(min(kit.presences.connections_of(alice.id)))
+    assert await kit.rooms.here(kit.lobby) == 2, "who is online is always known"
+    assert len(read) == 4
+    await kit.clock.advance(1.0)
+    assert await kit.rooms.here(kit.lobby) == 3
+    assert len(read) == 5
+    assert read == [kit.lobby.id] * 5
 
 
 async def test_members_are_listed_by_name_without_guests_who_have_gone(kit: Kit) -> None:
