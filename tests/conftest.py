@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     group = parser.getgroup("wynd")
     group.addoption("--nightly", action="store_true", help="also run the tests marked nightly")
+    group.addoption("--seed", type=int, help="replay this seed of tests/simulation")
     group.addoption("--engine", choices=ENGINES, help="run over this engine only")
 
 
