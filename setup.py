@@ -11,6 +11,9 @@ from pathlib import Path
 from setuptools import setup
 from setuptools_rust import Binding, RustExtension
 
+# What a crate brings along in C (cryptography) is compiled with the guards that C needs.
+C_FLAGS = "-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"
+
 
 def is_native_required() -> bool:
     """Tell whether the build must fail when the native module cannot be built."""
@@ -21,7 +24,7 @@ def is_native_required() -> bool:
 
 
 def build_environment() -> dict[str, str]:
-    """Return the environment of the compiler: paths of this machine stay out of the binary.
+    """Return the environment of the compilers: paths of this machine stay out of the binary.
 
     Panic messages name source files; those of the registry lie below the user's home. Our own are
     named from the workspace's root.
@@ -29,7 +32,8 @@ def build_environment() -> dict[str, str]:
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     given = os.environ.get("RUSTFLAGS", "")
     flags = f"{given} --remap-path-prefix={cargo_home}=/cargo".strip()
-    return {**os.environ, "RUSTFLAGS": flags}
+    c_flags = f"{C_FLAGS} {os.environ.get('CFLAGS', '')}".strip()  # what is given wins
+    return {**os.environ, "RUSTFLAGS": flags, "CFLAGS": c_flags}
 
 
 def rust_extensions() -> list[RustExtension]:
