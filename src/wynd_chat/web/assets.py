@@ -49,6 +49,7 @@ _MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
+_FIRST, _LATER = "main.js", "shell.js"  # the gate needs the first alone
 _PAGES = frozenset({"index.html", "basic.html"})
 _NOT_SERVED = (".d.ts", ".sha256")
 _HASH_CHARS = 16  # 64 bits: names a version, proves nothing
@@ -102,14 +103,21 @@ def load_assets() -> Assets:
     version = digest.hexdigest()[:_HASH_CHARS]
     served = {path: _asset(path, body) for path, body in sources.items() if path not in _PAGES}
     folder = f"assets/{version}"
-    preloads = "\n    ".join(
-        f'<link rel="modulepreload" href="{folder}/{path}">' for path in sorted(_imported(sources))
-    )
+    first = _imported(sources, _FIRST)
+    later = _imported(sources, _LATER) - first
+
+    def preloads(paths: set[str], attributes: str = "") -> str:
+        links = (
+            f'<link rel="modulepreload" href="{folder}/{path}"{attributes}>'
+            for path in sorted(paths)
+        )
+        return "\n    ".join(links)
 
     def page(name: str) -> Asset:
         text = sources[name].decode()
-        text = text.replace("<!-- {{modules}} -->", preloads).replace("{{assets}}", folder)
-        return _asset(name, text.encode())
+        text = text.replace("<!-- {{modules}} -->", preloads(first))
+        text = text.replace("<!-- {{later}} -->", preloads(later, ' fetchpriority="low"'))
+        return _asset(name, text.replace("{{assets}}", folder).encode())
 
     return Assets(version, served, page("index.html"), page("basic.html"))
 
@@ -123,10 +131,10 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
             yield path, entry.read_bytes()
 
 
-def _imported(sources: Mapping[str, bytes]) -> set[str]:
-    """Return the modules that the page cannot start without: what `main.js` imports statically."""
+def _imported(sources: Mapping[str, bytes], start: str) -> set[str]:
+    """Return a module and all that it cannot start without: what it imports statically."""
     found: set[str] = set()
-    todo = ["main.js"]
+    todo = [start]
     while todo:
         path = todo.pop()
         found.add(path)

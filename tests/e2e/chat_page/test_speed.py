@@ -70,6 +70,7 @@ async def test_the_second_visit_asks_for_the_page_only(tmp_path: Path) -> None:
         await page.evaluate(
             "() => import(document.querySelector('script').src.replace('main', 'dialogs'))"
         )
+        await page.locator(".qr svg").wait_for()  # drawn by the last module to come
         await page.reload()
         await page.get_by_role("textbox", name="Message #lobby").wait_for()
         fetched = await page.evaluate(

@@ -1,14 +1,11 @@
 // @ts-check
 /**
- * The whole page as one component: the gate, or the three columns with what is open above them.
+ * The whole page as one component: the gate, or what those see who are in (`shell.js`).
  * `Page` is what every view is given: state, use cases and the few handles that views lend each other.
  */
 
 import { Gate, Loading } from "./accounts.js";
-import { Conversation } from "./conversation.js";
 import { copyText, element, icon } from "./dom.js";
-import { Members } from "./members.js";
-import { Sidebar } from "./rooms.js";
 import { Toasts } from "./ui.js";
 import { html, signal, useEffect, useState } from "./vendor/preact.js";
 
@@ -31,7 +28,19 @@ import { html, signal, useEffect, useState } from "./vendor/preact.js";
  * @property {URL} base
  */
 
-const IDLE_MS = 1500; // after the start, so that dialogs are there without a connection too
+const SHELL_RETRY_MS = 1000;
+
+/** @type {Promise<{Shell: unknown}> | null} */
+let shell = null;
+
+/** Load what those see who are in, once; asked for again after a failure. */
+export function loadShell() {
+  shell ??= import("./shell.js").catch((error) => {
+    shell = null;
+    throw error;
+  });
+  return shell;
+}
 
 export class Page {
   /** @param {Parts} parts */
@@ -282,55 +291,26 @@ export function App({ page }) {
     root.dataset["density"] = preferences.density.value;
   }, [preferences.theme.value, preferences.density.value]);
   return html`
-    ${stage === "loading" ? html`<${Loading} page=${page} />` : stage === "gate" ? html`<${Gate} page=${page} />` : html`<${Shell} page=${page} />`}
+    ${stage === "loading" ? html`<${Loading} page=${page} />` : stage === "gate" ? html`<${Gate} page=${page} />` : html`<${LazyShell} page=${page} />`}
     <${Toasts} toasts=${store.toasts.value} onDismiss=${(/** @type {number} */ id) => store.dismiss(id)} />
   `;
 }
 
-/** @param {{page: Page}} props */
-function Shell({ page }) {
-  const { store, preferences } = page;
-  const room = store.room.value;
-  const drawer = store.drawer.value;
-  const hasMembers = preferences.membersPanel.value === "open";
-  /** @param {MouseEvent} event */
-  const skip = (event) => {
-    event.preventDefault();
-    page.composer?.focus();
-  };
-  return html`
-    <a class="skip-link" href="#composer" onClick=${skip}>Skip to the message box</a>
-    <div class=${`shell ${hasMembers ? "has-members" : ""} drawer-${drawer}`}>
-      <${Sidebar} page=${page} />
-      <${Conversation} page=${page} />
-      ${room !== null && html`<${Members} key=${room.name} page=${page} room=${room} />`}
-      ${drawer !== "none" && html`<div class="scrim" onClick=${() => (store.drawer.value = "none")}></div>`}
-    </div>
-    <${LazyDialog} page=${page} />
-  `;
-}
-
 /**
- * Dialogs are loaded when the first one is opened, or when the page has nothing else to do.
+ * The gate is there before the shell is loaded; that goes on behind it.
  * @param {{page: Page}} props
  */
-function LazyDialog({ page }) {
-  const [view, setView] = useState(/** @type {{Open: unknown} | null} */ (null));
-  const isWanted = page.store.dialog.value !== null;
+function LazyShell({ page }) {
+  const [view, setView] = useState(/** @type {{Shell: unknown} | null} */ (null));
   useEffect(() => {
-    if (view !== null) return;
+    let timer = 0;
     const load = () =>
-      void import("./dialogs.js").then(
-        ({ OpenDialog }) => setView({ Open: OpenDialog }),
-        () => {
-          if (page.store.dialog.peek() === null) return; // tried again when one is opened
-          page.store.dialog.value = null;
-          page.store.toast("This needs a connection.", true);
-        },
+      void loadShell().then(
+        ({ Shell }) => setView({ Shell }),
+        () => (timer = setTimeout(load, SHELL_RETRY_MS)),
       );
-    if (isWanted) load();
-    const timer = setTimeout(load, IDLE_MS);
+    load();
     return () => clearTimeout(timer);
-  }, [isWanted, view]);
-  return view === null || !isWanted ? null : html`<${view.Open} page=${page} />`;
+  }, []);
+  return view === null ? html`<${Loading} page=${page} />` : html`<${view.Shell} page=${page} />`;
 }

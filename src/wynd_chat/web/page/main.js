@@ -5,7 +5,7 @@
  */
 
 import { Api } from "./api.js";
-import { App, Page } from "./app.js";
+import { App, loadShell, Page } from "./app.js";
 import { Chat } from "./chat.js";
 import { Connection } from "./connection.js";
 import { element } from "./dom.js";
@@ -69,6 +69,7 @@ const connection = new Connection({
 const outbox = new Outbox({ pending: store.pending, storage: kept, clock, send: (pending) => chat.send(pending) });
 /** @type {Chat} */
 const chat = new Chat({ store, connection, api, outbox, preferences, clock });
+connection.start(); // what is said comes in later turns
 const announcer = element("div", { class: "visually-hidden", "aria-live": "polite", role: "status", "aria-label": "New messages" });
 const notify = new Notify({ store, preferences, announcer });
 const uploads = new Uploads(api, () => store.limits.value.upload);
@@ -108,4 +109,4 @@ root.replaceChildren();
 document.body.append(announcer);
 render(h(App, { page }), root);
 void page.follow();
-connection.start();
+loadShell().catch(() => undefined); // asked for again when it is shown
