@@ -6,6 +6,7 @@
 .NOTPARALLEL:
 .PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
 	licences constraints test test-programs test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
+	coverage-gate fuzz audit sbom \
 	dist docs bench bench-chat bench-pages ci clean
 
 BIN := .venv/bin
@@ -68,7 +69,7 @@ endif
 check-architecture: setup
 	$(BIN)/python -m pytest -q tests/architecture
 
-test: setup test-rust test-other-pythons test-twins test-python ## the crates, then everything else over both engines
+test: setup test-rust coverage-gate test-other-pythons test-twins test-python ## the crates, then everything else over both engines
 
 test-rust: setup
 ifneq ($(HAS_CARGO),)
@@ -98,13 +99,24 @@ test-portable: test-programs ## the Python tests over the portable engine only
 test-pythons: setup ## the Python tests under every other Python >= 3.11 found here
 	@tools/test-pythons
 
-nightly: setup ## everything, with many more examples and long runs, under every Python found
-ifneq ($(HAS_CARGO),)
-	PROPTEST_CASES=100000 cargo test --release --quiet -p wynd-protocol -p wynd-engine
-endif
-	$(BIN)/python -m pytest --nightly
-	@tools/test-pythons --nightly
-	$(MAKE) coverage
+# Three hours on two cores; STAGES="fuzz miri" runs those alone. The table is in build/nightly.
+nightly: test-programs ## everything, with many more examples, faults and long runs; a table at the end
+	$(BIN)/python -m tools.nightly $(if $(STAGES),--only $(STAGES))
+
+SECONDS ?= 60
+
+fuzz: setup ## every fuzz target for SECONDS (60) each; TARGETS="head frames" for some
+	$(BIN)/python -m tools.fuzz --seconds $(SECONDS) $(TARGETS)
+
+audit: setup ## ask whether pinned packages and crates have known flaws, and for dangerous calls
+	$(BIN)/python -m tools.audit
+
+sbom: setup ## what is inside, as CycloneDX, in build/sbom.cdx.json
+	$(BIN)/python -m tools.sbom --output build/sbom.cdx.json
+
+# What only bytes and values decide is reached whole from its unit tests.
+coverage-gate: setup
+	$(BIN)/python tools/coverage_gate.py
 
 coverage: setup ## branch coverage of the library by the Python tests
 	$(BIN)/coverage erase

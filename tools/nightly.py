@@ -86,15 +86,15 @@ def stages(fuzz_s: int) -> list[Stage]:
             ],
             is_alone=True,
         ),
-        Stage("simulation of the chat", [*pytest, "tests/simulation"]),
+        Stage("chat-simulation", [*pytest, "tests/simulation"]),
         Stage(
-            "simulation of the engine",
+            "engine-simulation",
             [*cargo, "-p", "wynd-engine", "--test", "simulation"],
             environment={"WYND_SEEDS": "10000"},
             needs="cargo",
         ),
         Stage(
-            "properties of the crates",
+            "crate-properties",
             [*cargo, "-p", "wynd-protocol", "-p", "wynd-engine"],
             environment={"PROPTEST_CASES": "100000"},
             needs="cargo",
@@ -102,7 +102,7 @@ def stages(fuzz_s: int) -> list[Stage]:
         Stage("fuzz", [python, "-m", "tools.fuzz", "--seconds", str(fuzz_s)], needs="cargo"),
         Stage("miri", ["tools/miri"], needs="cargo"),
         Stage("asan", ["tools/asan"], needs="cargo"),
-        Stage("other Pythons", ["tools/test-pythons", "-q"]),
+        Stage("other-pythons", ["tools/test-pythons", "-q"]),
         Stage("coverage", ["make", "coverage"]),
         Stage("audit", [python, "-m", "tools.audit"]),
     ]
@@ -140,7 +140,7 @@ def main() -> int:
 def _run(stage: Stage) -> Outcome:
     if stage.needs and shutil.which(stage.needs) is None:
         return Outcome(stage.name, "left out", 0.0, f"{stage.needs} is not in PATH")
-    log = FOLDER / f"{stage.name.replace(' ', '-')}.log"
+    log = FOLDER / f"{stage.name}.log"
     print(f"{time.strftime('%H:%M:%S')} {stage.name}: {' '.join(stage.command)}", flush=True)
     began = time.monotonic()
     with log.open("w", encoding="utf-8") as output:
