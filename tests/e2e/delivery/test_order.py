@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from tests.e2e.chat_client import Frame
     from tests.e2e.delivery.servers import ChatServer
 
-pytestmark = pytest.mark.timeout(900)  # of the nightly form; the small one takes seconds
+pytestmark = pytest.mark.timeout(1800)  # of the nightly form; the small one takes seconds
 
 SENDERS, READERS = 8, 6
 MESSAGES, MESSAGES_NIGHTLY = 100, 2_000  # by each sender
 JOINS, JOINS_NIGHTLY = 60, 10_000
+JOINING = 40  # at once; with fewer the test waits for the writer most of the time
 AHEAD = 8  # sends of one sender that wait for their answer
 PATIENCE_S = 300.0
 
@@ -92,12 +93,17 @@ async def test_joining_while_others_write_loses_nothing_at_the_boundary(
         assert newcomer.last > 10
         newcomer.leave()
 
+    numbers = iter(range(joins))
+
+    async def join_on() -> None:
+        for number in numbers:  # whoever has left makes room for the next, at once
+            await join(number)
+
     writing = asyncio.create_task(write())
     try:
-        for first in range(0, joins, SENDERS):
-            async with asyncio.TaskGroup() as group:
-                for number in range(first, min(joins, first + SENDERS)):
-                    group.create_task(join(number))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(JOINING):
+                group.create_task(join_on())
     finally:
         is_over.set()
     assert await writing == len(server.stored("dev"))
