@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 FLOODER = Path(__file__).with_name("flooder.py")
 RATE = 10_000
 PEOPLE, EACH_PER_S = 20, 1.5  # below what people may send in the long run
-TALK_S, ROUND_S, ROUNDS = 5.0, 20.0, 5
+TALK_S, ROUND_S, ROUNDS = 5.0, 20.0, 3
 FLOODING = "4029"  # the close code
 DEFAULTS: dict[str, str] = {}  # the limits that everybody has
 

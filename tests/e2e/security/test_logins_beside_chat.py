@@ -33,7 +33,7 @@ ACCOUNTS, ACCOUNTS_NIGHTLY = 10, 40  # nobody logs in twice within two seconds
 PEOPLE = 20
 OFTEN = ROOMY | {"LOGINS_PER_3_MINUTES": "1000000", "REGISTRATIONS_PER_HOUR": "1000000"}
 LOGINS_PER_S, LOGINS_PER_S_NIGHTLY = 5, 20
-TALK_S, ROUND_S, ROUNDS = 3.0, 20.0, 5
+TALK_S, ROUND_S, ROUNDS = 3.0, 20.0, 3
 MORE_MS = 20.0
 BURST = 200  # 66 are computed or wait, the others are refused
 # Two hashes of 19 MiB, the requests themselves, and connections of 200 visitors.
