@@ -308,6 +308,7 @@ class Chat:
             await self._backups.close()
         log.info("Chat server shutting down")
         await self.listeners.close(code)
+        await self._router.close()
         await self._router.terminals.close()
         await self._doorman.revocation.close()
         await self._housekeeping.close()

@@ -7,10 +7,11 @@ object that programs read. Which commands there are is `domain.commands`; what t
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wynd_chat.domain.commands import COMMANDS, Who, did_you_mean, may_run, parse, split
 from wynd_chat.domain.errors import ChatError, ErrorCode, UsageError
@@ -21,7 +22,7 @@ from wynd_chat.observability.metrics import Metrics
 from wynd_chat.wire import json_face, text_face
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from wynd_chat.domain.commands import CommandSpec
     from wynd_chat.domain.models import Room, User
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Caller", "Mode", "Outcome", "Router"]
 
+T = TypeVar("T")
+
 DAY_MS = 24 * 3600 * 1000
+CLOSE_S = 5.0  # what is under way when the server ends; a commit takes some milliseconds
 _RANKS = {Who.OP: Rank.OP, Who.OWNER: Rank.OWNER}
 
 
@@ -176,6 +180,7 @@ class Router:
         """Logins that belong to one connection."""
         self._handlers = handlers
         self._room_ids: dict[str, str] = {}
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     @property
     def commands(self) -> tuple[CommandSpec, ...]:
@@ -219,9 +224,33 @@ class Router:
         if len(words) < sum(argument.required for argument in spec.arguments):
             raise UsageError(spec.syntax)
         call = Call(self, caller, spec, words, invocation.rest, at, invocation.word)
-        client = self.hub.clients.get(caller.number)
+        return await self.whole(self._carry_out(call, handler))
+
+    async def _carry_out(
+        self, call: Call, handler: Callable[[Call], Awaitable[Outcome]]
+    ) -> Outcome:
+        client = self.hub.clients.get(call.caller.number)
         with nullcontext() if client is None else self.hub.acting(client):
             return await handler(call)
+
+    async def whole(self, steps: Coroutine[Any, Any, T]) -> T:
+        """Carry something out to its end, also where whoever asked for it is gone meanwhile.
+
+        What is committed has to be told to others, and the library cancels a handler some seconds
+        after its connection's end.
+        """
+        task = asyncio.get_running_loop().create_task(steps)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Let what is under way come to its end, for some seconds."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=CLOSE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def say(
         self,
@@ -287,7 +316,8 @@ class Router:
         known = None if room_id is None else caller.known_rooms.get(room_id)
         if known is not None:
             return known
-        room = await self.services.rooms.find(user, ref)
+        finding = self.services.rooms.find(user, ref)
+        room = await (self.whole(finding) if ref.startswith("@") else finding)  # it may open one
         if room.name is not None and room.name == ref:
             self._room_ids[ref] = room.id  # a room's name never changes
         return room

@@ -169,7 +169,7 @@ class JsonClient(Client):
     async def _name(self, request: Name) -> dict[str, object]:
         accounts = self._router.services.accounts
         if self.user is not None:
-            self.user = await accounts.rename(self.user, request.name)
+            self.user = await self._router.whole(accounts.rename(self.user, request.name))
             return {"user": json_face.user_object(self.user)}
         self._doorman.check_guests()
         user = await accounts.name_guest(request.name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,14 +11,16 @@ from tests.wynd_chat.gateway.desk import StandInCaller, a_desk
 from tests.wynd_chat.kit import refusal
 from wynd_chat.domain.errors import ErrorCode, UsageError
 from wynd_chat.domain.models import ServerRole
+from wynd_chat.gateway import calls
 from wynd_chat.gateway.calls import Mode
 from wynd_chat.gateway.commands import HANDLERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tests.wynd_chat.gateway.desk import Desk
+    from wynd_chat.ports.store import Transaction
 
 
 @pytest.fixture
@@ -139,3 +142,45 @@ async def test_that_the_other_side_is_away_is_said_at_times(desk: Desk) -> None:
     assert await desk.router.away_lines(alice, posted) == []
     in_lobby = await desk.router.say(caller, alice, await desk.services.rooms.lobby(), "hi")
     assert await desk.router.away_lines(alice, in_lobby) == []
+
+
+@pytest.mark.parametrize("line", ["/kick Bob", "/msg Bob hello"])
+async def test_what_is_committed_is_told_though_the_caller_is_gone_by_then(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """A slow disk, and a connection that ended: the library cancels its handler."""
+    owner, _ = await desk.account("Owner")
+    bob_line = await desk.json("Bob")
+    bob = await desk.services.accounts.find("Bob")
+    dev = await desk.room(owner, "dev", bob)
+    await bob_line.all()
+    committed, gate = asyncio.Event(), asyncio.Event()
+    write = desk.store.write
+
+    async def slow(work: Callable[[Transaction], Any]) -> Any:
+        result = await write(work)
+        committed.set()
+        await gate.wait()
+        return result
+
+    monkeypatch.setattr(desk.store, "write", slow)
+    running = asyncio.create_task(desk.router.run(StandInCaller(owner, dev), line))
+    await committed.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    gate.set()
+    await desk.router.close()
+    told = [frame["type"] for frame in await bob_line.all()]
+    assert told == (["left", "exited"] if line == "/kick Bob" else ["entered", "message"])
+
+
+async def test_what_does_not_come_to_an_end_is_cancelled_at_the_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "CLOSE_S", 0.01)
+    running = asyncio.create_task(desk.router.whole(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    await desk.router.close()
+    with pytest.raises(asyncio.CancelledError):
+        await running
