@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.simulation.json_client import JsonClient, Lost, Refusal
@@ -26,6 +27,7 @@ ACTIONS = {
     "read": 5,
     "sync": 3,
     "lie": 4,
+    "tabs": 8,
     "kick": 2,
     "ban": 1,
     "unban": 1,
@@ -44,6 +46,7 @@ ACTIONS = {
     "stall": 2,
     "flood": 1,
 }
+SYNCS = ("sync", "lie", "tabs")
 WORDS, WEIGHTS = tuple(ACTIONS), tuple(ACTIONS.values())
 
 
@@ -57,7 +60,7 @@ async def act(client: JsonClient, names: list[str]) -> None:
     except Lost:
         pass
     except Refusal as refusal:
-        if not client.is_synced or what in ("sync", "lie"):
+        if not client.is_synced or what in SYNCS:
             await asyncio.sleep(refusal.wait)
             await _sync_again(client)
 
@@ -114,6 +117,8 @@ async def _act(client: JsonClient, what: str, chance: random.Random, names: list
             await client.sync()
         case "lie":
             await _lie(client, chance, room)
+        case "tabs":
+            await _use_both_tabs(client, chance, own)
         case "kick":
             await client.command(own if chance.random() < 0.8 else "lobby", f"/kick {name} out")
         case "ban":
@@ -165,6 +170,21 @@ async def _read(client: JsonClient, room: str) -> None:
     if user_id is not None:
         key = (user_id, room)
         client.ledger.read[key] = max(client.ledger.read.get(key, 0), answer["seq"])
+
+
+async def _use_both_tabs(client: JsonClient, chance: random.Random, own: str) -> None:
+    """Sync in one tab while the other one changes the person's rooms."""
+    other = chance.choice(client.person.clients)
+    if other is client or not other.is_synced:
+        return
+    joins = own == "lobby" or chance.random() < 0.5
+    change = other.ask(
+        "command", room=own, text=f"/join {chance.choice(ROOMS)}" if joins else "/leave"
+    )
+    await asyncio.sleep(chance.uniform(0.0, 0.03))
+    await client.sync()
+    with suppress(Lost, Refusal):
+        await change
 
 
 async def _lie(client: JsonClient, chance: random.Random, room: str) -> None:

@@ -46,17 +46,19 @@ class Person:
 
     Attributes:
         name: As it is now.
+        login: As it was at first.
         token: What lets the person in again; None: not known yet.
         is_account: Whether the name is registered.
         user_id: Known once somebody was let in.
     """
 
     def __init__(self, name: str, token: str | None = None) -> None:
-        self.name = name
+        self.name = self.login = name
         self.token = token
         self.is_account = token is not None
         self.user_id: str | None = None
         self.is_naming = False
+        self.clients: list[JsonClient] = []
         self.sent: list[tuple[str, str, str]] = []
         """(room, cid, text) of what was acknowledged, over any of the person's connections."""
 
@@ -69,6 +71,7 @@ class JsonClient(Peer):
     ) -> None:
         self.name = name
         self.person = person
+        person.clients.append(self)
         self.ledger = ledger
         self.chance = chance
         self._network = network

@@ -137,6 +137,8 @@ class World:
         self.people: list[Person] = []
         self.clients: list[JsonClient] = []
         self.terminals: list[TextClient] = []
+        self.absent: set[str] = set()
+        """Names of those who have gone home when all is calm."""
         self.seed = seed
 
     # From beginning to end
@@ -210,7 +212,7 @@ class World:
         for name in ACCOUNTS + GUESTS:
             person = Person(name, f"token of {name}" if name in ACCOUNTS else None)
             self.people.append(person)
-            for number in range(1, self.chance.choice((1, 1, 2)) + 1):
+            for number in range(1, self.chance.choice((1, 2, 2)) + 1):
                 client = JsonClient(
                     f"{name}{number}",
                     person,
@@ -263,6 +265,10 @@ class World:
         self.disk.is_full, self.disk.slow_s = False, 0.01
         self.network.is_calm = True
         self.disk.commit(self._lift_bans)
+        for name in (*ACCOUNTS, *GUESTS, *TERMINALS):
+            if self.chance.random() < 0.2:
+                self.ledger.note("world", f"{name} goes home")
+                self.absent.add(name)
         if self.node is not None:
             self.node.broker.is_lossy = False
         for link in self.network.links:
@@ -281,7 +287,7 @@ class World:
         """Connect, do things, come back."""
         chance = client.chance
         await asyncio.sleep(chance.uniform(0.0, 3.0))
-        while True:
+        while not self._has_gone(client):
             if not client.is_connected or not client.is_synced:
                 if client.is_connected and client.link is not None:
                     client.link.close()
@@ -306,7 +312,7 @@ class World:
     async def _type(self, client: TextClient) -> None:
         chance = client.chance
         await asyncio.sleep(chance.uniform(0.0, 3.0))
-        while True:
+        while not self._has_gone(client):
             if not client.is_connected or client.named is None:
                 if not await client.connect():
                     await asyncio.sleep(chance.uniform(1.0, 3.0))
@@ -315,10 +321,19 @@ class World:
             if not self.is_calm and client.is_connected:
                 await actions.act_at_terminal(client, self._names())
 
+    def _has_gone(self, client: JsonClient | TextClient) -> bool:
+        """Tell whether somebody has gone home, and close what is open."""
+        name = client.person.login if isinstance(client, JsonClient) else client.name
+        if name in self.absent and client.link is not None:
+            client.link.close()
+        return name in self.absent
+
     def _names(self) -> list[str]:
         return [person.name for person in self.people] + list(TERMINALS)
 
     def _is_settled(self, client: JsonClient | TextClient) -> bool:
+        if self._has_gone(client):
+            return True
         if not client.is_connected:
             return False
         if isinstance(client, TextClient):
@@ -343,6 +358,8 @@ class World:
         if not report.is_ready:
             self.ledger.wrong("server", f"is not ready: {report.checks}")
         for client in self.clients:
+            if self._has_gone(client):
+                continue
             if not client.is_connected:
                 self.ledger.wrong(client.name, f"is gone: {client.end_code}")
                 continue
