@@ -197,7 +197,8 @@ class Engine:
                 told it, `received(key, message)`, `ponged(key, payload)`, `drained(key)`,
                 `closing(key, sent, received)` (both None: a rule was broken),
                 `closed(key, sent, received, reason)`,
-                `handshake_lost(key)`, `failed(socket or None, errno, text)`; of HTTP connections
+                `handshake_lost(key)`, `failed(socket or None, errno, text)` (without a socket a
+                bug was met; 1 for the errno: nothing is served any more); of HTTP connections
                 `http_opened(key, socket, address, own address or None, secure)`,
                 `http_data(key, data)`, `http_ended(key)` (the peer ended its direction),
                 `http_drained(key)`, and `http_closed(key)` at the end or before `opened`.

@@ -333,6 +333,7 @@ class Wynd:
             CertificateError: certificate or key cannot be used.
             TypeError, ValueError: arguments that contradict each other.
             RuntimeError: another event loop runs this `Wynd`.
+            WyndError: the native engine met a bug that it could not recover from, and is gone.
         """
         options = listener_options(port, host, sock, uds, reuse_port, tls)
         await self._listen(options, on_listening, on_request)
@@ -409,6 +410,12 @@ class Wynd:
             raise
         return number, stopped
 
+    def _engine_lost(self, error: Exception) -> None:
+        """Let `listen` and `run` raise: a server that cannot serve must not look as if it did."""
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_exception(error)
+            self._stopped.exception()  # logged before; not again where nobody waits for it
+
     async def _end_listener(self, number: int) -> None:
         """End one listener, and the whole server with the last one."""
         if self._engine is not None and self._stopping is None and len(self._addresses) > 1:
@@ -438,6 +445,7 @@ class Wynd:
             concurrency=self._concurrency,
             on_handler_error=self._on_handler_error,
         )
+        engine.on_lost = self._engine_lost
         engine.start(loop, self._dispatcher)
         self._engine, self._registry = engine, registry
         self._watch = watch_loop(loop)

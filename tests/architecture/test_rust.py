@@ -51,8 +51,47 @@ def test_clocks_and_threads_are_disallowed_methods(crate: str) -> None:
     assert {"std::time::Instant::now", "std::time::SystemTime::now", "std::thread::spawn"} <= paths
 
 
-def test_the_protocol_forbids_unsafe_code() -> None:
-    assert "#![forbid(unsafe_code)]" in (CRATES_FOLDER / "wynd-protocol/src/lib.rs").read_text()
+UNSAFE: dict[str, set[str]] = {
+    "wynd-protocol": set(),
+    "wynd-engine": set(),
+    # CPython's C interface, and a message that is used again in its place.
+    "wynd-python": {"raw", "messages"},
+}
+
+
+@pytest.mark.parametrize("crate", CRATES)
+def test_unsafe_code_stands_in_named_modules_only(crate: str) -> None:
+    sources = CRATES_FOLDER / crate / "src"
+    root = (sources / "lib.rs").read_text()
+    named = set(re.findall(r"^#\[allow\(unsafe_code\)\].*\nmod (\w+);", root, re.MULTILINE))
+    assert named == UNSAFE[crate]
+    assert f"#![{'deny' if named else 'forbid'}(unsafe_code)]" in root
+    for path in sources.rglob("*.rs"):
+        code = "\n".join(line.partition("//")[0] for line in path.read_text().splitlines())
+        allows = path.name != "lib.rs" and "unsafe_code" in code
+        assert not allows, f"{crate}/src/{path.name} allows what only lib.rs may allow"
+        is_unsafe = re.search(r"\bunsafe\b", code) is not None
+        assert is_unsafe == (path.stem in UNSAFE[crate]), f"{crate}/src/{path.name}"
+
+
+def test_every_unsafe_block_must_say_why_it_is_sound() -> None:
+    lints = tomllib.loads(WORKSPACE.read_text())["workspace"]["lints"]
+    assert lints["clippy"]["undocumented_unsafe_blocks"] == "deny"
+    assert lints["rust"]["unsafe_op_in_unsafe_fn"] == "deny"
+
+
+def test_panics_on_request_are_in_no_build_but_a_tests() -> None:
+    features = manifest("wynd-python")["features"]
+    assert features == {"fault-injection": []}  # none is a default
+    for name in ("setup.py", "Makefile", "pyproject.toml"):
+        assert "fault-injection" not in (WORKSPACE.parent / name).read_text()
+
+
+def test_the_fuzz_targets_are_no_part_of_the_workspace() -> None:
+    fuzz = WORKSPACE.parent / "fuzz"
+    assert "workspace" in tomllib.loads((fuzz / "Cargo.toml").read_text())
+    packages = tomllib.loads((WORKSPACE.parent / "Cargo.lock").read_text())["package"]
+    assert "libfuzzer-sys" not in {package["name"] for package in packages}
 
 
 def test_a_panic_unwinds_to_the_edge() -> None:

@@ -3,14 +3,13 @@
 //! `take` copies an event out while the shard is locked; `Taken::tell` calls Python after that. A
 //! native dispatcher can use `take` alike: no list of events is made on the way.
 
-use std::ptr;
-
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 use wynd_engine::{Buffered, ConnId, Event, EventBatch, PeerAddress};
 
 use crate::http::{self, HttpTaken};
+use crate::raw::{bytes, text};
+use crate::state::Fault;
 
 /// What Python gives to be called, in this order; see `_engine.pyi` for the signatures.
 #[derive(Clone, Copy)]
@@ -166,34 +165,6 @@ fn own<'py>(py: Python<'py>, event: &Event<'_>) -> PyResult<Option<Taken<'py>>> 
     }))
 }
 
-/// Makes a str of valid UTF-8. ASCII, the common case, is copied without being decoded.
-fn text<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    // CPython keeps the empty string and those of one character; its decoder knows them.
-    if payload.len() < 2 || !payload.is_ascii() {
-        return PyString::from_bytes(py, payload);
-    }
-    let len = isize::try_from(payload.len()).unwrap_or(isize::MAX);
-    // SAFETY: the reference is new and a str of `len` one-byte characters, none above 127, which
-    // nobody else has seen yet; both memories are `len` bytes long and do not overlap.
-    unsafe {
-        let made = Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_New(len, 127))?;
-        let data = ffi::PyUnicode_1BYTE_DATA(made.as_ptr());
-        ptr::copy_nonoverlapping(payload.as_ptr(), data, payload.len());
-        Ok(made.cast_into_unchecked())
-    }
-}
-
-/// Makes bytes; unlike `PyBytes::new` without a panic when memory is short.
-pub(crate) fn bytes<'py>(py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let len = isize::try_from(payload.len()).unwrap_or(isize::MAX);
-    // SAFETY: pointer and length are those of a live slice, the function copies from it, and the
-    // reference it returns is new. A bytes object is what it makes.
-    unsafe {
-        let made = ffi::PyBytes_FromStringAndSize(payload.as_ptr().cast(), len);
-        Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked())
-    }
-}
-
 impl Taken<'_> {
     /// Calls the receiver of this event.
     pub(crate) fn tell(self, py: Python<'_>, receivers: &Bound<'_, PyTuple>) -> PyResult<()> {
@@ -241,9 +212,9 @@ impl Taken<'_> {
     }
 }
 
-/// Reports a caught panic.
-pub(crate) fn tell_failure(receivers: &Bound<'_, PyTuple>, text: &str) -> PyResult<()> {
+/// Reports a caught panic; the number is 1 if nothing will be served again.
+pub(crate) fn tell_failure(receivers: &Bound<'_, PyTuple>, fault: &Fault) -> PyResult<()> {
     let failed = receivers.get_borrowed_item(Receiver::Failed as usize)?;
-    failed.call1((None::<u32>, 0, text))?;
+    failed.call1((None::<u32>, i32::from(fault.is_final), &fault.text))?;
     Ok(())
 }

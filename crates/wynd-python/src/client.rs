@@ -18,6 +18,7 @@ use wynd_protocol::{
 };
 
 use crate::config::OriginRules;
+use crate::faults;
 
 pyo3::import_exception!(wynd.errors, ConnectionClosed);
 
@@ -106,6 +107,7 @@ impl End {
 
     /// Decodes all of `input`.
     fn receive(&mut self, mut input: &mut [u8], happened: &mut Vec<Happened>) {
+        faults::at("client");
         loop {
             let decoded = match self.connection.decode(&self.limits, input) {
                 Ok(decoded) => decoded,

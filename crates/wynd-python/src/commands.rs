@@ -6,7 +6,11 @@
 //! 3. After `close` or `abort` was queued, sends of that connection are refused at once.
 //! 4. The queue is bounded: who makes it long has it applied (on the loop's thread) or waits until
 //!    it was (on another).
+//! 5. A panic in a push may leave a command half written: the queue is thrown away, and the next
+//!    flush ends the connections, as after a panic in the turn.
 
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +22,7 @@ use pyo3::types::{PyBytes, PyString};
 use wynd_engine::{Buffered, CommandQueue, ConnId, MessageKind, SharedFrame};
 
 use crate::errors;
+use crate::faults;
 
 /// Bytes waiting from which on the queue is applied before it grows further. The default soft limit
 /// of one outbox: a loop of sends then meets the socket before it meets a limit.
@@ -96,6 +101,13 @@ fn prepared<'py>(payload: &Bound<'py, PyAny>, kind: MessageKind) -> PyResult<Bou
     Ok(frame)
 }
 
+#[cfg(feature = "fault-injection")]
+impl Drop for Frame {
+    fn drop(&mut self) {
+        faults::at("drop");
+    }
+}
+
 impl Frame {
     /// The engine's half.
     pub(crate) fn shared(&self) -> &SharedFrame {
@@ -128,6 +140,8 @@ pub(crate) struct Commands {
     taken: u64,
     /// Nobody will take the queue again.
     is_shut: bool,
+    /// What a push that panicked said; the next flush deals with it.
+    fault: Option<String>,
     /// By slot of the id; one entry per slot, so that a lookup hashes nothing.
     peers: Vec<Option<Peer>>,
 }
@@ -188,6 +202,14 @@ impl Commands {
         self.queue.clear();
         let peers = std::mem::take(&mut self.peers);
         peers.into_iter().flatten().map(|peer| peer.conn).collect()
+    }
+
+    #[cold]
+    fn break_down(&mut self, panic: &(dyn Any + Send)) -> String {
+        let message = errors::panic_message(panic).to_owned();
+        self.queue = CommandQueue::new();
+        self.fault.get_or_insert_with(|| message.clone());
+        message
     }
 
     /// Refuses further sends of a connection; false if it is unknown or was closing before.
@@ -265,10 +287,24 @@ impl Outbound {
     }
 
     /// Pushes; also tells when it will be applied, for `wait_applied`.
+    ///
+    /// # Errors
+    ///
+    /// What a panic said. The queue's memory is safe, what it says is not to be trusted.
     #[inline]
-    pub(crate) fn push<T>(&self, work: impl FnOnce(&mut Commands) -> T) -> (T, u64) {
+    pub(crate) fn push<T>(
+        &self,
+        work: impl FnOnce(&mut Commands) -> T,
+    ) -> Result<(T, u64), String> {
         let mut commands = self.lock();
-        let result = work(&mut commands);
+        let pushed = catch_unwind(AssertUnwindSafe(|| {
+            faults::at("push");
+            work(&mut commands)
+        }));
+        let result = match pushed {
+            Ok(result) => result,
+            Err(panic) => return Err(commands.break_down(&*panic)),
+        };
         let queue = &mut commands.queue;
         if queue.bytes() > QUEUE_BYTES_LONG || queue.len() > QUEUE_COMMANDS_LONG {
             self.is_long.store(true, Ordering::Relaxed);
@@ -276,7 +312,7 @@ impl Outbound {
         if commands.is_shut {
             commands.queue.clear();
         }
-        (result, commands.taken)
+        Ok((result, commands.taken))
     }
 
     /// Whether the queue should be applied before it grows further.
@@ -285,11 +321,16 @@ impl Outbound {
     }
 
     /// Takes what is queued into `queue`, which is empty and takes its place. `note_applied` follows.
-    pub(crate) fn take(&self, queue: &mut CommandQueue) {
+    ///
+    /// # Errors
+    ///
+    /// What a push that panicked said.
+    pub(crate) fn take(&self, queue: &mut CommandQueue) -> Result<(), String> {
         let mut commands = self.lock();
         std::mem::swap(&mut commands.queue, queue);
         commands.taken += 1;
         self.is_long.store(false, Ordering::Relaxed);
+        commands.fault.take().map_or(Ok(()), Err)
     }
 
     /// Says that what was taken has been applied and sent.
@@ -332,6 +373,7 @@ impl Outbound {
 
     /// Whether something waits.
     pub(crate) fn has_commands(&self) -> bool {
-        !self.lock().queue.is_empty()
+        let commands = self.lock();
+        !commands.queue.is_empty() || commands.fault.is_some()
     }
 }

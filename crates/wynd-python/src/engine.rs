@@ -1,8 +1,10 @@
 //! `Engine`: one shard for one loop. `poll`, `dispatch`, `flush` and `settle` are the turn, called
 //! by `engines/native.py` in this order; all else queues commands or looks.
 
+use std::any::Any;
 use std::ffi::c_ulong;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,8 +24,9 @@ use crate::clock::{Clock, Pace};
 use crate::commands::{kind_of, outgoing, Outbound, Outgoing};
 use crate::config::{self, Compressing, Limits, OriginRules};
 use crate::errors;
+use crate::faults;
 use crate::http::HTTP_RECEIVERS;
-use crate::pushing::this_thread;
+use crate::raw::{owned, this_thread};
 use crate::state::{Next, State, Turns};
 use crate::stepping::{Data, Stepper, Steps};
 
@@ -74,11 +77,29 @@ impl Engine {
         py: Python<'_>,
         work: impl FnOnce(&mut Shard, std::time::Instant) -> T + Send,
     ) -> PyResult<T> {
-        self.run(py, |state, now| {
+        let done = self.run(py, |state, now| {
+            faults::at("shard");
             state.shard.as_mut().map(|shard| work(shard, now))
-        })?
-        .flatten()
-        .ok_or_else(|| PyRuntimeError::new_err("the native engine was stopped"))
+        })?;
+        match done {
+            Some(Some(done)) => Ok(done),
+            Some(None) => Err(PyRuntimeError::new_err("the native engine was stopped")),
+            None => {
+                self.after_push(py)?; // the next turn tells it
+                Err(PyRuntimeError::new_err(
+                    "the native engine was stopped, or met a bug; then the log says which",
+                ))
+            }
+        }
+    }
+
+    /// Deals with a panic that was caught outside of `run`; the next dispatch tells it.
+    #[cold]
+    fn break_down(&self, py: Python<'_>, panic: &(dyn Any + Send)) -> PyResult<()> {
+        let now = self.clock.now(py)?;
+        let message = errors::panic_message(panic);
+        self.turns.break_down(py, &self.outbound, now, message);
+        Ok(())
     }
 
     /// Queues one message; the connection's unsent bytes, or -1 if it takes none.
@@ -91,9 +112,10 @@ impl Engine {
         payload: &Outgoing<'_, '_>,
     ) -> PyResult<i64> {
         self.check_fork()?;
-        let (sent, taken) = self
+        let pushed = self
             .outbound
             .push(|commands| commands.send(conn, kind, payload));
+        let (sent, taken) = self.pushed(py, pushed)?;
         let Some((before, after)) = sent else {
             return Ok(-1);
         };
@@ -103,6 +125,24 @@ impl Engine {
             return Ok(-1);
         }
         Ok(i64::try_from(after).unwrap_or(i64::MAX))
+    }
+
+    /// Tells events in the native step, where there is one.
+    fn dispatch_in_steps(
+        &self,
+        py: Python<'_>,
+        receivers: &Bound<'_, PyTuple>,
+        slice_s: f64,
+    ) -> PyResult<bool> {
+        let received = receivers.get_item(Receiver::Received as usize)?;
+        let mut steps = received
+            .cast::<Stepper>()
+            .ok()
+            .map(|stepper| Steps::new(py, stepper.get()));
+        let told = self.tell_all(py, receivers, slice_s, steps.as_mut());
+        let ended = steps.as_mut().map_or(Ok(()), Steps::end);
+        let is_done = told?;
+        ended.map(|()| is_done)
     }
 
     /// Tells events until all are told (true), `slice_s` has passed or much is queued (false).
@@ -117,9 +157,9 @@ impl Engine {
         loop {
             match self.turns.next(py, &self.outbound)? {
                 Next::Event(event) => tell(py, event, receivers, steps.as_deref_mut())?,
-                Next::Fault(text) => {
+                Next::Fault(fault) => {
                     steps.as_deref_mut().map_or(Ok(()), Steps::end)?;
-                    tell_failure(receivers, &text)?;
+                    tell_failure(receivers, &fault)?;
                 }
                 Next::Nothing => return Ok(true),
             }
@@ -143,6 +183,7 @@ fn tell<'py>(
     receivers: &Bound<'py, PyTuple>,
     steps: Option<&mut Steps<'_, 'py>>,
 ) -> PyResult<()> {
+    faults::at("tell");
     let Some(steps) = steps else {
         return event.tell(py, receivers);
     };
@@ -154,16 +195,6 @@ fn tell<'py>(
             event.tell(py, receivers)
         }
     }
-}
-
-/// Takes over a descriptor that Python gave up.
-fn owned(fd: RawFd) -> PyResult<OwnedFd> {
-    if fd < 0 {
-        return Err(PyValueError::new_err(format!("{fd} is no descriptor")));
-    }
-    // SAFETY: not -1, see above. `engines/native.py` calls `detach()` on the socket object first,
-    // so that nobody else closes the descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 #[pymethods]
@@ -222,6 +253,7 @@ impl Engine {
     fn poll(&self, py: Python<'_>) -> PyResult<bool> {
         self.is_armed.store(true, Ordering::SeqCst);
         let polled = self.run(py, |state, now| {
+            faults::at("poll");
             self.polled_ns
                 .store(self.clock.nanoseconds_of(now), Ordering::Relaxed);
             let polled = match &mut state.shard {
@@ -251,15 +283,14 @@ impl Engine {
             )));
         }
         self.check_fork()?;
-        let received = receivers.get_item(Receiver::Received as usize)?;
-        let mut steps = received
-            .cast::<Stepper>()
-            .ok()
-            .map(|stepper| Steps::new(py, stepper.get()));
-        let told = self.tell_all(py, receivers, slice_s, steps.as_mut());
-        let ended = steps.as_mut().map_or(Ok(()), Steps::end);
-        let is_done = told?;
-        ended.map(|()| is_done)
+        // PyO3 goes on with a panic that it gave to a handler as an exception, once that comes back.
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.dispatch_in_steps(py, receivers, slice_s)
+        }));
+        match told {
+            Ok(told) => told,
+            Err(panic) => self.break_down(py, &*panic).map(|()| false),
+        }
     }
 
     /// Apply what is queued and send; true if that left events to dispatch.
@@ -273,12 +304,12 @@ impl Engine {
 
     /// End the turn: when the next one is due, in the seconds of `now()`; -1.0 is at once, and
     /// infinity never.
-    fn settle(&self) -> PyResult<f64> {
+    fn settle(&self, py: Python<'_>) -> PyResult<f64> {
         self.check_fork()?;
         self.is_armed.store(false, Ordering::SeqCst);
-        let (is_pending, deadline) = self
-            .turns
-            .with(|state| {
+        let due = catch_unwind(AssertUnwindSafe(|| {
+            faults::at("settle");
+            self.turns.with(|state| {
                 let shard = state.shard.as_ref();
                 let more = shard.is_some_and(Shard::more);
                 (
@@ -286,7 +317,14 @@ impl Engine {
                     shard.and_then(Shard::next_deadline),
                 )
             })
-            .unwrap_or((false, None));
+        }));
+        let (is_pending, deadline) = match due {
+            Ok(due) => due.unwrap_or((false, None)),
+            Err(panic) => {
+                self.break_down(py, &*panic)?;
+                (true, None)
+            }
+        };
         if is_pending || self.outbound.has_commands() {
             self.is_armed.store(true, Ordering::SeqCst);
             return Ok(-1.0);
@@ -336,9 +374,14 @@ impl Engine {
         .map_err(|error| errors::os_error(&error))
     }
 
-    /// Stop accepting and close the listening socket.
+    /// Stop accepting and close the listening socket; nothing if the shard is gone with it.
     fn remove_listener(&self, py: Python<'_>, listener: u32) -> PyResult<()> {
-        self.with_shard(py, |shard, _| shard.remove_listener(ListenerId(listener)))
+        self.run(py, |state, _| {
+            if let Some(shard) = &mut state.shard {
+                shard.remove_listener(ListenerId(listener));
+            }
+        })?;
+        Ok(())
     }
 
     /// Require the PROXY protocol's header of these peers, on connections accepted from now on.

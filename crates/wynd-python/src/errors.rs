@@ -32,11 +32,22 @@ pub(crate) fn os_error(error: &io::Error) -> PyErr {
 }
 
 /// The message of a caught panic.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    format!("the native engine met a bug and closed its connections: {text}")
+        .unwrap_or("no message")
+}
+
+/// What is reported of a panic.
+pub(crate) fn bug(message: &str) -> String {
+    format!("the native engine met a bug and closed its connections: {message}")
+}
+
+/// A call panicked. No `PanicException`: that is no `Exception`, so that it would pass the handlers
+/// of the application and end its task.
+#[cold]
+pub(crate) fn panicked(message: &str) -> PyErr {
+    PyRuntimeError::new_err(bug(message))
 }

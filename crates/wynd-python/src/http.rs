@@ -4,9 +4,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use wynd_engine::{Buffered, ConnId, Event};
 
-use crate::batch::{bytes, Address, RECEIVERS};
+use crate::batch::{Address, RECEIVERS};
 use crate::commands::Commands;
 use crate::engine::Engine;
+use crate::raw::bytes;
 
 /// What Python gives to be called, after the receivers of `batch`, in this order.
 #[derive(Clone, Copy)]

@@ -7,7 +7,10 @@
 //! 2. No lock and no borrow is held across a call into Python, and none while waiting for the
 //!    interpreter: the shard is locked only while detached, or for reads that call nothing.
 //! 3. Sends touch the command queue, never the shard; its mutex is held for a copy of one message.
-//! 4. A panic below ends at `state.rs`, aborts the shard's connections and is reported.
+//! 4. A panic ends where it cannot leave a lock or the turn half done: `state.rs` for what a turn
+//!    does, `commands.rs` for what is queued. It aborts the shard's connections and is reported; the
+//!    caller of what panicked gets `RuntimeError`. `PyO3` turns any other panic, in an object that
+//!    stands alone, into its `PanicException`.
 //!
 //! # Files
 //!
@@ -17,7 +20,10 @@
 //! `sending.rs` sends of a handle; `commands.rs`, `pushing.rs` the queue they go to;
 //! `clock.rs` time; `config.rs` options in, counters out; `certificates.rs` PEM files;
 //! `client.rs` the protocol without a socket, for test kits; `server.rs` the server's end of it for
-//! ASGI servers; `errors.rs` exceptions.
+//! ASGI servers; `errors.rs` exceptions; `raw.rs` what
+//! `PyO3` has no safe form of; `faults.rs` panics for tests.
+
+#![deny(unsafe_code)]
 
 mod batch;
 mod certificates;
@@ -27,10 +33,14 @@ mod commands;
 mod config;
 mod engine;
 mod errors;
+mod faults;
 mod http;
 mod lane;
+#[allow(unsafe_code)] // a message that nobody kept is used again, in place
 mod messages;
 mod pushing;
+#[allow(unsafe_code)] // what CPython's C interface has and PyO3 has not
+mod raw;
 mod sending;
 mod server;
 mod state;
@@ -49,6 +59,9 @@ mod _engine {
     use crate::commands::Frame;
     #[pymodule_export]
     use crate::engine::Engine;
+    #[cfg(feature = "fault-injection")]
+    #[pymodule_export]
+    use crate::faults::inject_fault;
     #[pymodule_export]
     use crate::lane::LaneBase;
     #[pymodule_export]

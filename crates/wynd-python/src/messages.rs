@@ -4,10 +4,11 @@
 //! A message that nobody kept is used again for the next one, as `zip` does with its tuple: `renew` looks whether the caller's reference is the only one.
 
 use pyo3::exceptions::PyTypeError;
-use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+
+use crate::raw;
 
 fn refuse_pickling(name: &str) -> PyErr {
     PyTypeError::new_err(format!(
@@ -37,8 +38,7 @@ macro_rules! message {
                 let Some(old) = old else {
                     return Bound::new(handle.py(), Self::new(data, handle.clone()));
                 };
-                // SAFETY: a live object, whose reference count is read under the interpreter's lock.
-                if unsafe { ffi::Py_REFCNT(old.as_ptr()) } != 1 {
+                if !raw::is_alone(&old) {
                     return Bound::new(handle.py(), Self::new(data, handle.clone()));
                 }
                 let message = old.get();

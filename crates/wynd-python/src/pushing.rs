@@ -5,16 +5,16 @@
 //! waker from another. `settle` disarms and then looks at the queue; a pusher pushes and then looks
 //! whether it is armed. So no command is left behind.
 
-use std::ffi::c_ulong;
 use std::sync::atomic::Ordering;
 use std::sync::PoisonError;
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 use wynd_engine::ConnId;
 
 use crate::commands::Commands;
 use crate::engine::Engine;
+use crate::errors;
+use crate::raw::this_thread;
 
 /// Said with 1013 to a peer that does not read what is sent to it.
 const TOO_SLOW: &str = "Too slow.";
@@ -28,12 +28,24 @@ impl Engine {
         work: impl FnOnce(&mut Commands) -> T,
     ) -> PyResult<T> {
         self.check_fork()?;
-        let (result, taken) = self.outbound.push(work);
+        let (result, taken) = self.pushed(py, self.outbound.push(work))?;
         self.after_push(py)?;
         if self.outbound.is_long() {
             self.relieve(py, taken)?;
         }
         Ok(result)
+    }
+
+    /// Returns what a push returned; after a panic it sees to it that a flush comes all the same.
+    #[inline]
+    pub(crate) fn pushed<T>(&self, py: Python<'_>, pushed: Result<T, String>) -> PyResult<T> {
+        match pushed {
+            Ok(pushed) => Ok(pushed),
+            Err(message) => {
+                self.after_push(py)?;
+                Err(errors::panicked(&message))
+            }
+        }
     }
 
     #[inline]
@@ -85,10 +97,4 @@ impl Engine {
     pub(crate) fn is_on_loop(&self) -> bool {
         this_thread() == self.loop_thread
     }
-}
-
-/// The calling thread, as `threading.get_ident` names it; a number that is cheap to ask for.
-pub(crate) fn this_thread() -> c_ulong {
-    // SAFETY: has no preconditions.
-    unsafe { ffi::PyThread_get_thread_ident() }
 }

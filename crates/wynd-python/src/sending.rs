@@ -15,6 +15,7 @@ use wynd_engine::{ConnId, MessageKind};
 
 use crate::commands::Outgoing;
 use crate::engine::Engine;
+use crate::faults;
 
 /// What every send returns that need not wait.
 static COMPLETED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -42,6 +43,7 @@ impl HandleBase {
     /// Queues a message; `None` if that is not the common case and nothing was done.
     #[inline]
     fn quick(&self, py: Python<'_>, kind: MessageKind, payload: &[u8]) -> PyResult<Option<i64>> {
+        faults::at("handle");
         if !self.takes_messages.load(Ordering::Relaxed) {
             return Ok(None);
         }

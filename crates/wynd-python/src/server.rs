@@ -19,6 +19,8 @@ use wynd_protocol::handshake::{judge, HeadLimits, Judged, Origins, Policy, Refus
 use wynd_protocol::{Connection, Event, Limits, MessageKind, Payload, Role, Violation};
 
 use crate::errors::lone_surrogate;
+use crate::faults;
+use crate::raw;
 
 /// Bytes that may wait for the end of a turn; a frame beyond goes out with them at once.
 const TURN_BYTES_MAX: usize = 64 * 1024;
@@ -55,6 +57,7 @@ type Message = (MessageKind, Payload);
 impl Session {
     /// Decode `input` until `messages_max` messages are found; keep what is left of it.
     fn decode(&mut self, input: &mut [u8], messages_max: usize) -> Vec<Message> {
+        faults::at("session");
         let mut found = Vec::new();
         let mut start = 0;
         while found.len() < messages_max {
@@ -215,9 +218,7 @@ impl ServerSession {
         size: usize,
     ) -> PyResult<Bound<'py, PyList>> {
         let mut input = std::mem::take(&mut self.lock().rest);
-        // SAFETY: copying runs no Python code, so nobody writes to or resizes the buffer meanwhile.
-        let filled = unsafe { buffer.as_bytes() };
-        input.extend_from_slice(filled.get(..size).unwrap_or(&[]));
+        raw::extend_from(&mut input, buffer, size);
         self.events(py, input)
     }
 

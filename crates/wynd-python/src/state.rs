@@ -2,10 +2,11 @@
 //!
 //! A panic is a bug of ours. It ends here: the shard's connections are aborted, and what happened is
 //! told once. Should the shard panic again on the way, it is dropped with its sockets, and the
-//! connections that were open are told closed from the list of those that senders know.
+//! connections that were open are told closed from the list of those that senders know. Then nothing
+//! listens any more: the server is to stop.
 
 use std::collections::VecDeque;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,6 +16,14 @@ use wynd_engine::{CommandQueue, ConnId, EventBatch, Shard};
 use crate::batch::{self, Lost, Taken};
 use crate::commands::Outbound;
 use crate::errors;
+use crate::faults;
+
+/// A caught panic, to be told.
+pub(crate) struct Fault {
+    pub(crate) text: String,
+    /// The shard is gone with its listeners: nothing will be served again.
+    pub(crate) is_final: bool,
+}
 
 /// What a turn works on.
 pub(crate) struct State {
@@ -23,8 +32,8 @@ pub(crate) struct State {
     pub(crate) batch: EventBatch,
     /// Commands being applied; changes places with the queue that is pushed to.
     applied: CommandQueue,
-    /// Text of a panic that was not told yet.
-    fault: Option<String>,
+    /// A panic that was not told yet.
+    fault: Option<Fault>,
     /// Connections that vanished with the shard and were not told closed yet.
     orphans: VecDeque<ConnId>,
 }
@@ -51,7 +60,11 @@ impl State {
             outbound.lock().shut();
             return;
         };
-        outbound.take(&mut self.applied);
+        faults::at("flush");
+        if let Err(message) = outbound.take(&mut self.applied) {
+            // The caller was told; the connections end here, as for a panic of this thread.
+            resume_unwind(Box::new(message));
+        }
         if !self.applied.is_empty() {
             shard.apply(now, &mut self.applied, &mut self.batch);
         }
@@ -61,7 +74,8 @@ impl State {
 
     #[cold]
     fn recover(&mut self, text: String, outbound: &Outbound, now: Instant) {
-        self.fault.get_or_insert(text);
+        let is_final = false;
+        let fault = self.fault.get_or_insert(Fault { text, is_final });
         self.applied.clear();
         outbound.catch_up();
         let Some(mut shard) = self.shard.take() else {
@@ -69,12 +83,14 @@ impl State {
         };
         let batch = &mut self.batch;
         let aborted = catch_unwind(AssertUnwindSafe(|| {
+            faults::at("recover");
             shard.abort_all(now, batch);
             shard
         }));
         if let Ok(shard) = aborted {
             self.shard = Some(shard);
         } else {
+            fault.is_final = true;
             self.batch.clear();
             self.orphans.extend(outbound.lock().close_all());
         }
@@ -89,7 +105,7 @@ pub(crate) struct Turns(Mutex<Option<State>>);
 pub(crate) enum Next<'py> {
     Event(Taken<'py>),
     /// A panic was caught.
-    Fault(String),
+    Fault(Fault),
     /// Everything was told.
     Nothing,
 }
@@ -118,7 +134,7 @@ impl Turns {
                 |state| match catch_unwind(AssertUnwindSafe(|| work(state))) {
                     Ok(result) => Some(result),
                     Err(panic) => {
-                        let text = errors::panic_text(&*panic);
+                        let text = errors::bug(errors::panic_message(&*panic));
                         state.recover(text, outbound, now);
                         None
                     }
@@ -128,11 +144,23 @@ impl Turns {
         .flatten()
     }
 
+    /// Deals with a panic that was caught outside of `run`.
+    #[cold]
+    pub(crate) fn break_down(
+        &self,
+        py: Python<'_>,
+        outbound: &Outbound,
+        now: Instant,
+        message: &str,
+    ) {
+        py.detach(|| self.with(|state| state.recover(errors::bug(message), outbound, now)));
+    }
+
     /// Takes what is to be told next, and keeps the list of open connections in step with it.
     pub(crate) fn next<'py>(&self, py: Python<'py>, outbound: &Outbound) -> PyResult<Next<'py>> {
         let taken = self.with(|state| -> Result<Next<'py>, Lost> {
-            if let Some(text) = state.fault.take() {
-                return Ok(Next::Fault(text));
+            if let Some(fault) = state.fault.take() {
+                return Ok(Next::Fault(fault));
             }
             if let Some(conn) = state.orphans.pop_front() {
                 return Ok(Next::Event(Taken::Closed(conn, None, 1006, Box::default())));

@@ -12,11 +12,9 @@
 //!    task, as in `dispatch.py`; making a coroutine runs no code of the application.
 //! 3. `Steps` ends its run when it is dropped, on whatever way that comes.
 
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyException;
-use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -25,6 +23,7 @@ use wynd_engine::ConnId;
 
 use crate::lane::{Idle, LaneBase};
 use crate::messages::{BinaryMessage, TextMessage};
+use crate::raw::{self, is_coroutine, Stepped};
 
 /// What the native step needs of the dispatcher. Stands in the place of the receiver `received`.
 #[pyclass(frozen, module = "wynd._engine")]
@@ -145,13 +144,8 @@ impl<'py> Run<'py> {
 
     /// Enters the connection's context; false if it is entered already, further out.
     fn enter_context(&mut self, py: Python<'_>) -> bool {
-        // SAFETY: a live object, whose type the function checks; the thread is attached.
-        if unsafe { ffi::PyContext_Enter(self.lane.get().context.as_ptr()) } != 0 {
-            drop(PyErr::take(py));
-            return false;
-        }
-        self.is_context_entered = true;
-        true
+        self.is_context_entered = raw::enter_context(self.lane.get().context.bind(py));
+        self.is_context_entered
     }
 
     /// Exits it, if it was entered.
@@ -160,12 +154,7 @@ impl<'py> Run<'py> {
             return Ok(());
         }
         self.is_context_entered = false;
-        // SAFETY: a context object that `enter_context` entered on this thread and nobody exited
-        // since.
-        match unsafe { ffi::PyContext_Exit(self.lane.get().context.as_ptr()) } {
-            0 => Ok(()),
-            _ => Err(PyErr::fetch(py)),
-        }
+        raw::exit_context(self.lane.get().context.bind(py))
     }
 }
 
@@ -450,25 +439,11 @@ fn find<'py>(handlers: &Bound<'py, PyAny>, data: &Data<'_>) -> PyResult<Way<'py>
     })
 }
 
-fn is_coroutine(result: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: a live object, of which only the type is read.
-    unsafe { ffi::PyCoro_CheckExact(result.as_ptr()) != 0 }
-}
-
 /// Runs a coroutine up to where it first waits.
 fn step(coroutine: Bound<'_, PyAny>) -> Outcome<'_> {
-    let py = coroutine.py();
-    let mut yielded = ptr::null_mut();
-    // SAFETY: live objects; the coroutine is an iterator in the sense of the function. What it
-    // writes to `yielded` is a new reference, or null together with an error.
-    let sent = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), ffi::Py_None(), &raw mut yielded) };
-    // SAFETY: see above; null is turned into the error that was set.
-    let yielded = unsafe { Bound::from_owned_ptr_or_err(py, yielded) };
-    match yielded {
+    match raw::step(&coroutine) {
         Err(error) => Outcome::Failed(error),
-        Ok(yielded) if sent == ffi::PySendResult::PYGEN_NEXT => {
-            Outcome::Suspended(coroutine, yielded)
-        }
-        Ok(_) => Outcome::Finished,
+        Ok(Stepped::Yielded(yielded)) => Outcome::Suspended(coroutine, yielded),
+        Ok(Stepped::Finished) => Outcome::Finished,
     }
 }

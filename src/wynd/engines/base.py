@@ -276,6 +276,10 @@ class Engine(ABC):
     core: object | None = None
     """What handles send to directly where the engine is native and started; private to it."""
 
+    on_lost: Callable[[Exception], object] | None = None
+    """Called after `Sink.failed` when the engine can serve nothing any more; set it before `start`.
+    Every connection is then told closed, and `stop` still works."""
+
     def __init__(
         self,
         limits: Limits,

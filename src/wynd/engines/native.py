@@ -380,6 +380,8 @@ class NativeEngine(Engine):
             error = OSError(errno, f"listener paused: {os.strerror(errno)}")
         if self._sink is not None:
             self._sink.failed(HandlerError(error))
+        if number is None and errno and self.on_lost is not None:
+            self.on_lost(error)
 
     def _on_http_opened(
         self, key: int, number: int, client: Address, local: Address | None, secure: bool

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from wynd.engines.base import ListenerOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wynd.app import Wynd
     from wynd.engines.base import Address
 
@@ -55,6 +57,9 @@ class HostConfig:
 
 class Host(Protocol):
     """Carries the connections of one listener."""
+
+    on_lost: Callable[[Exception], object] | None
+    """Called when nothing can be served any more; see `Engine.on_lost`."""
 
     async def start(self) -> None:
         """Start the application.

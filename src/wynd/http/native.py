@@ -27,7 +27,7 @@ from wynd.limits import Limits
 from wynd.request import Origins, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from uvicorn import Config
 
@@ -62,6 +62,8 @@ class NativeHost:
     Raises:
         ValueError: mounts with different limits, a path without a slash, a proxy that is none.
     """
+
+    on_lost: Callable[[Exception], object] | None = None
 
     def __init__(
         self,
@@ -136,6 +138,7 @@ class NativeHost:
             if known:
                 self._quick_paths = QuickPaths(known)
                 self.quick_path = self._quick_paths.path()
+        self._engine.on_lost = self.on_lost
         self._engine.start(loop, self)
         try:
             await self._http.start(loop)

@@ -20,7 +20,7 @@ from wynd.http.uvicorn import WyndProtocol
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wynd.engines.base import Address
     from wynd.http.hosts import HostConfig, Mounted
@@ -32,6 +32,8 @@ FORCED_S = 1.0  # what a forced stop waits for tasks that were cancelled
 
 class PortableHost:
     """One uvicorn server; see `hosts.Host`."""
+
+    on_lost: Callable[[Exception], object] | None = None
 
     def __init__(self, app: Any, *, mounts: Sequence[Mounted], config: HostConfig) -> None:
         if config.proxy_protocol:

@@ -72,6 +72,7 @@ class Server:
         self._addresses: tuple[Address, ...] = ()
         self._stopping: asyncio.Task[None] | None = None
         self._stopped: asyncio.Event | None = None
+        self._failure: Exception | None = None  # why it serves no longer, other than by `stop`
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -171,6 +172,11 @@ class Server:
         if self._host is not None:
             self._host.reload_certificates()
 
+    def _host_lost(self, error: Exception) -> None:
+        self._failure = error
+        if self._stopped is not None:
+            self._stopped.set()
+
     def _force(self) -> None:
         if self._host is not None:
             self._host.force()
@@ -179,7 +185,8 @@ class Server:
         if self._host is not None:
             raise RuntimeError("this application listens already; stop it first")
         host = make_host(self._app, self._mounts, config)
-        self._host = host
+        host.on_lost = self._host_lost
+        self._host, self._failure = host, None
         try:
             await host.start()
             self._addresses = await host.listen()
@@ -202,6 +209,8 @@ class Server:
                 if inspect.isawaitable(result):
                     await result
             await stopped.wait()
+            if self._failure is not None:
+                raise self._failure
         except BaseException:  # cancelled, or on_listening failed: nothing stays behind
             await self.stop()
             raise
