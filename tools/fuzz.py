@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,8 @@ FURTHER = {"python": [sys.executable, "-m", "tests.fuzz.run"]}
 """Runners of their own: name and command. Each takes --seconds for every target it has, prints a
 line for each, and exits with 1 on a finding. None of them is run for --merge."""
 
-TIMEOUT_S = 1
+SLOW_S = 1  # of processor time, of the instrumented build; other programs may have the processor
+HANG_S = 60  # of the clock
 RSS_MIB = 1024  # of the whole process: the sanitizer keeps freed memory for a while
 MALLOC_MIB = 64
 INPUT_BYTES_MAX = 4096  # enough for every rule; longer ones are slower
@@ -135,7 +137,8 @@ def run(target: Target, seconds: int) -> int:
     log = WORK / f"{target.name}.log"
     flags = [
         f"-max_total_time={seconds}",
-        f"-timeout={TIMEOUT_S}",
+        f"-timeout={HANG_S}",
+        f"-report_slow_units={SLOW_S}",
         f"-rss_limit_mb={RSS_MIB}",
         f"-malloc_limit_mb={MALLOC_MIB}",
         f"-max_len={INPUT_BYTES_MAX}",
@@ -153,23 +156,42 @@ def run(target: Target, seconds: int) -> int:
             check=False,
         )
     text = log.read_text(errors="replace")
-    print(summary(target.name, text, ended.returncode), flush=True)
-    if ended.returncode == 0:
-        return 0
-    print(f"  log: {log.relative_to(ROOT)}")
-    written = re.search(r"Test unit written to (\S+)", text)
-    if written:
-        print(f"  replay: {' '.join(target.command)} {written[1]}", flush=True)
-    return 1
+    found = [path for path in written_to(text) if not is_quick(target, path)]
+    has_failed = ended.returncode != 0 or bool(found)
+    print(summary(target.name, text, has_failed), flush=True)
+    if has_failed:
+        print(f"  log: {log.relative_to(ROOT)}")
+    for path in found:
+        print(f"  replay: {' '.join(target.command)} {path}", flush=True)
+    return int(has_failed)
 
 
-def summary(name: str, text: str, status: int) -> str:
+def written_to(text: str) -> list[Path]:
+    """Return the inputs that libFuzzer wrote down, the slow ones included."""
+    return [Path(path) for path in re.findall(r"Test unit written to (\S+)", text)]
+
+
+def is_quick(target: Target, path: Path) -> bool:
+    """Tell whether an input only had to wait for the processor; then it is forgotten."""
+    if not path.name.startswith("slow-unit-"):
+        return False
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([*target.command, path], capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if used >= SLOW_S:
+        return False
+    path.unlink()
+    return True
+
+
+def summary(name: str, text: str, has_failed: bool) -> str:
     """Return the line of one target, from what libFuzzer printed."""
     executed = re.findall(r"stat::number_of_executed_units:\s+(\d+)", text)
     state = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)/(\S+)", text)
     coverage, features, inputs, size = state[-1] if state else ("?", "?", "?", "?")
     execs = executed[-1] if executed else "?"
-    found = "no finding" if status == 0 else f"FINDING (exit status {status})"
+    found = "FINDING" if has_failed else "no finding"
     return (
         f"{name:<12} execs {execs:>11}  corpus {inputs:>5} ({size})"
         f"  edges {coverage:>5}  features {features:>5}  {found}"

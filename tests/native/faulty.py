@@ -12,12 +12,15 @@ import gc
 import json
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from wynd import Prepared, Wynd, _engine
+
+if TYPE_CHECKING:
+    from wynd import CloseEvent, Connection, ConnectionHandle, TextMessage
 
 DEADLINE_S = 10.0
 inject: Any = getattr(_engine, "_inject_fault", None)
@@ -42,9 +45,9 @@ async def serve(point: str, told: dict[str, Any]) -> None:
     raised: list[str] = []
 
     @app.on_connection
-    def connected(conn: Any) -> None:
+    def connected(conn: Connection) -> None:
         @conn.on_text
-        async def echo(message: Any, handle: Any) -> None:
+        async def echo(message: TextMessage, handle: ConnectionHandle) -> None:
             if message.data == "fault":
                 inject(point)
             try:
@@ -54,7 +57,7 @@ async def serve(point: str, told: dict[str, Any]) -> None:
                 raise
 
         @conn.on_close
-        def ended(event: Any) -> None:
+        def ended(event: CloseEvent) -> None:
             closed.append(event.code)
 
     async with app.serving(0, host="127.0.0.1"):
@@ -82,14 +85,14 @@ async def lose(point: str, told: dict[str, Any]) -> None:
     app = Wynd(engine="native")
 
     @app.on_connection
-    def connected(conn: Any) -> None:
+    def connected(conn: Connection) -> None:
         @conn.on_text
-        async def heard(message: Any, handle: Any) -> None:
+        async def heard(message: TextMessage, handle: ConnectionHandle) -> None:
             inject(point)
             inject("recover")
 
         @conn.on_close
-        def ended(event: Any) -> None:
+        def ended(event: CloseEvent) -> None:
             told.setdefault("closed", []).append(event.code)
 
     listening = asyncio.get_running_loop().create_future()

@@ -38,8 +38,17 @@ fn end(role: Role, parameters: DeflateParameters, level: u8, inflaters: &Inflate
     connection
 }
 
+/// Few cases under Miri, which takes a second for each; it has no files to keep failures in.
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { cases },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(config(200))]
 
     #[test]
     fn messages_come_back_under_all_parameters_and_cuts(
@@ -178,7 +187,7 @@ fn is_allowed(offer: &Pairs, answer: &Pairs) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
+    #![proptest_config(config(10_000))]
 
     #[test]
     fn no_offer_gets_an_answer_that_the_rfc_forbids(field in offers(), most in parameters()) {
