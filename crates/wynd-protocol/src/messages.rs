@@ -105,12 +105,15 @@ impl Message {
             self.buffer.reserve_exact(step.min(left));
         }
         let written = write(&mut self.buffer);
+        // Byte by byte what is within the limit is judged before the byte too many comes; so it is
+        // in any step.
+        if self.kind == MessageKind::Text {
+            let end = self.buffer.len().min(bytes_max);
+            let new = self.buffer.get(before..end).unwrap_or(&[]);
+            self.utf8.push(new).map_err(|_| Violation::TextInvalid)?;
+        }
         if self.buffer.len() > bytes_max {
             return Err(Violation::MessageTooBig);
-        }
-        if self.kind == MessageKind::Text {
-            let new = self.buffer.get(before..).unwrap_or(&[]);
-            self.utf8.push(new).map_err(|_| Violation::TextInvalid)?;
         }
         Ok((written, self.buffer.len() == self.buffer.capacity()))
     }

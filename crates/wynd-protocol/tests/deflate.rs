@@ -342,3 +342,32 @@ fn masked_frames_of_a_client_are_inflated_by_the_server() {
     feed(&mut receiver, &LIMITS, &wire, &mut seen);
     assert_eq!(seen, [text(&words)]);
 }
+
+/// Letters that compress badly, so that few bytes of input become many in one step.
+fn letters(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b'!' + u8::try_from(state >> 24).unwrap() % 90
+    };
+    std::iter::repeat_with(&mut next).take(len).collect()
+}
+
+#[test]
+fn of_two_faults_the_first_in_the_inflated_bytes_counts_however_the_stream_is_cut() {
+    let limits = Limits {
+        message_bytes_max: 1000,
+        ..LIMITS
+    };
+    let mut payload = letters(1200);
+    payload[500] = 0xff;
+    let invalid_first = deflated(Opcode::Text, &compress(&payload));
+    payload.swap(500, 1100);
+    let too_big_first = deflated(Opcode::Text, &compress(&payload));
+    for parameters in [DeflateParameters::SHARED, DEDICATED] {
+        let seen = serve_within(&limits, parameters, &invalid_first);
+        assert_eq!(seen, [Seen::Failed(Violation::TextInvalid)]);
+        let seen = serve_within(&limits, parameters, &too_big_first);
+        assert_eq!(seen, [Seen::Failed(Violation::MessageTooBig)]);
+    }
+}
