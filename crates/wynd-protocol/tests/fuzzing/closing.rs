@@ -200,11 +200,14 @@ pub(super) fn check(input: &[u8]) {
 
 /// Delivers and answers until nothing is left.
 fn settle(server: &mut End, client: &mut End) {
-    while !server.out.is_empty() || !client.out.is_empty() {
-        client.receive(&server.out.drain(..).collect::<Vec<_>>());
-        server.receive(&client.out.drain(..).collect::<Vec<_>>());
+    loop {
         client.answer();
         server.answer();
+        if server.out.is_empty() && client.out.is_empty() {
+            return;
+        }
+        client.receive(&server.out.drain(..).collect::<Vec<_>>());
+        server.receive(&client.out.drain(..).collect::<Vec<_>>());
     }
 }
 
