@@ -43,6 +43,7 @@ FURTHER = {"python": [sys.executable, "-m", "tests.fuzz.run"]}
 """Runners of their own: name and command. Each takes --seconds for every target it has, prints a
 line for each, and exits with 1 on a finding. None of them is run for --merge."""
 
+UNAVAILABLE = 3  # the exit status where something is missing
 SLOW_S = 1  # of processor time, of the instrumented build; other programs may have the processor
 HANG_S = 60  # of the clock
 RSS_MIB = 1024  # of the whole process: the sanitizer keeps freed memory for a while
@@ -82,7 +83,7 @@ def main() -> int:
     missing = what_is_missing()
     if missing:
         print(missing, file=sys.stderr)
-        return 2
+        return UNAVAILABLE
     names = options.targets or [*RUST_TARGETS, *FURTHER]
     targets = prepare([name for name in names if name in RUST_TARGETS])
     if options.merge:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORK = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "coverage"
 CRATES = ("wynd-protocol", "wynd-engine")
 GATED = "wynd-protocol"
+UNAVAILABLE = 3  # the exit status where the tools are missing
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
             "(or: rustup +nightly component add llvm-tools)",
             file=sys.stderr,
         )
-        return 2
+        return UNAVAILABLE
     toolchain, tools = found
     lines = measure(toolchain, tools)
     share = show(lines, names_missing=options.missing)
