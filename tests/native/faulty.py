@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from wynd import Prepared, Wynd, _engine
+from wynd.http import App
 
 if TYPE_CHECKING:
     from wynd import CloseEvent, Connection, ConnectionHandle, TextMessage
@@ -83,6 +84,18 @@ async def serve(point: str, told: dict[str, Any]) -> None:
 async def lose(point: str, told: dict[str, Any]) -> None:
     """Let the turn panic, and what ends the connections after it too."""
     app = Wynd(engine="native")
+    await lose_of(app, app, point, told)
+
+
+async def lose_hosted(point: str, told: dict[str, Any]) -> None:
+    """Do the same to a `Wynd` that an HTTP application holds."""
+    app, host = Wynd(), App()
+    host.use_wynd("/", app.handler())
+    await lose_of(app, host, point, told)
+
+
+async def lose_of(app: Wynd, host: Any, point: str, told: dict[str, Any]) -> None:
+    """Lose the engine of `host`, which serves `app`."""
 
     @app.on_connection
     def connected(conn: Connection) -> None:
@@ -97,7 +110,7 @@ async def lose(point: str, told: dict[str, Any]) -> None:
 
     listening = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        app.listen(0, lambda: listening.set_result(app.addresses[0][1]), host="127.0.0.1")
+        host.listen(0, lambda: listening.set_result(host.addresses[0][1]), host="127.0.0.1")
     )
     async with connect(f"ws://127.0.0.1:{await listening}") as client:
         await client.send("fault")
@@ -156,7 +169,8 @@ async def main() -> None:
         if scenario == "alone":
             alone(point, told)
         else:
-            await {"serve": serve, "lose": lose, "drop": drop}[scenario](point, told)
+            scenarios = {"serve": serve, "lose": lose, "lose_hosted": lose_hosted, "drop": drop}
+            await scenarios[scenario](point, told)
     told["log"] = log.texts
     print(json.dumps(told))  # noqa: T201 - it is how it answers
 

@@ -92,8 +92,11 @@ def test_a_panic_in_a_send_is_an_exception_of_the_handler_and_ends_the_connectio
 
 
 @pytest.mark.parametrize("point", ["poll", "flush"])
-def test_a_server_whose_engine_cannot_recover_stops_and_says_why(faulty: Path, point: str) -> None:
-    told = run(faulty, "lose", point)
+@pytest.mark.parametrize("scenario", ["lose", "lose_hosted"])
+def test_a_server_whose_engine_cannot_recover_stops_and_says_why(
+    faulty: Path, scenario: str, point: str
+) -> None:
+    told = run(faulty, scenario, point)
     assert told["first"] == "closed"
     assert told["closed"] == [1006]
     assert told["listen"].startswith("WyndError: the native engine met a bug")

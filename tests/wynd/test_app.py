@@ -16,7 +16,7 @@ import websockets
 
 from tests.e2e.peers import RawPeer, port_of
 from tests.waiting import PATIENCE_S, eventually
-from wynd import EngineUnavailable, Policy, Request, Response, Wynd
+from wynd import EngineUnavailable, Policy, Request, Response, Wynd, WyndError
 
 
 def address_of(app: Wynd) -> str:
@@ -312,3 +312,18 @@ async def test_the_native_engine_cannot_be_had_under_another_server() -> None:
     scope = {"type": "websocket", "path": "/", "headers": []}
     with pytest.raises(EngineUnavailable, match='use engine="auto"'):
         await Wynd(engine="native").handler()(scope, None, None)
+
+
+async def test_an_engine_that_is_lost_ends_listen_with_its_error(engine: str) -> None:
+    app = Wynd(engine=engine)
+    listening = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        app.listen(0, lambda: listening.set_result(None), host="127.0.0.1")
+    )
+    await listening
+    assert app._engine is not None
+    assert app._engine.on_lost is not None
+    app._engine.on_lost(WyndError("gone"))
+    with pytest.raises(WyndError, match="gone"):
+        await serving
+    assert app.addresses == ()
