@@ -314,7 +314,7 @@ async def test_the_native_engine_cannot_be_had_under_another_server() -> None:
         await Wynd(engine="native").handler()(scope, None, None)
 
 
-async def test_an_engine_that_is_lost_ends_listen_with_its_error(engine: str) -> None:
+async def test_an_engine_that_is_lost_ends_listen_with_its_error(engine: Any) -> None:
     app = Wynd(engine=engine)
     listening = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
