@@ -113,7 +113,8 @@ class Incidents:
                 link.resume()
             await asyncio.sleep(0.01)  # what was read is taken in
             for _ in range(PATIENCE):
-                if not any(link.process is node.process for link in world.network.links):
+                processes = [link.process for link in world.network.links]
+                if not any(one is not None and one.is_dead for one in processes):
                     break
                 await asyncio.sleep(0.1)
             world.disk.restore(backup, f"restored {len(world.nodes)}")
