@@ -90,6 +90,10 @@ impl Flags {
     pub(crate) const HTTP: u32 = 1 << 18;
     /// The proxy's header is awaited, before anything else.
     pub(crate) const PROXIED: u32 = 1 << 19;
+    /// A deadline passed while input was left; it is judged after a while of reading.
+    pub(crate) const LATE: u32 = 1 << 20;
+    /// Some was read since.
+    pub(crate) const SERVED: u32 = 1 << 21;
 
     #[inline]
     pub(crate) fn has(self, flags: u32) -> bool {

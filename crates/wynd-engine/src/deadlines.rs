@@ -13,6 +13,9 @@ use crate::net::Network;
 use crate::shard::Shard;
 use crate::stats::count;
 
+/// Ticks for reading what was there at a deadline: many turns, and little beside any timeout.
+const UNREAD_GRACE: Tick = 1_000;
+
 impl<N: Network> Shard<N> {
     /// Judges every deadline that has passed.
     pub(crate) fn judge_deadlines(&mut self, batch: &mut EventBatch) {
@@ -20,11 +23,14 @@ impl<N: Network> Shard<N> {
         self.timers.advance(self.now, &mut due);
         for slot in due.drain(..) {
             if let Some((id, conn)) = self.conns.tenant_mut(slot) {
-                if conn.flags.has(Flags::QUEUED) {
-                    // Its input was not read in this turn; judge it in the next.
-                    self.timers.set(slot, self.now + 1);
+                if conn.flags.has(Flags::QUEUED) && !conn.flags.has(Flags::SERVED) {
+                    // Input is left that may say otherwise, a close frame perhaps. It is read first,
+                    // but not for ever: who sends without end has always more of it.
+                    conn.flags.set(Flags::LATE);
+                    self.timers.set(slot, self.now + UNREAD_GRACE);
                     continue;
                 }
+                conn.flags.clear(Flags::LATE | Flags::SERVED);
                 self.judge(id, batch);
             }
         }
@@ -146,6 +152,17 @@ impl<N: Network> Shard<N> {
         self.timers.set(id.slot(), at);
     }
 
+    /// A ping that waited behind other output has left just now: its answer is due from here on.
+    pub(crate) fn restart_ping(&mut self, id: ConnId) {
+        let due = self.after(self.config.ping_timeout);
+        if let Some(conn) = self.conns.get_mut(id) {
+            let pinged_at = conn.keepalive_at.saturating_sub(due - self.now);
+            if conn.flags.has(Flags::PINGED) && conn.last_seen < pinged_at {
+                conn.keepalive_at = due;
+            }
+        }
+    }
+
     /// Pings, or judges the answer; false if the peer is dead.
     fn keep_alive(&mut self, id: ConnId) -> bool {
         let now = self.now;
@@ -167,14 +184,14 @@ impl<N: Network> Shard<N> {
             return true;
         }
         let pinged_at = conn.keepalive_at.saturating_sub(timeout);
-        // While we do not read, or the ping itself waits behind other output, silence says nothing;
-        // the stalled outbox and TCP's own timeout find dead peers then.
-        if !conn.reads() || conn.flags.has(Flags::BLOCKED) {
+        if conn.last_seen < pinged_at {
+            // While we do not read, or the ping itself waits behind other output, silence says
+            // nothing; the stalled outbox and TCP's own timeout find dead peers then.
+            if conn.reads() && !conn.flags.has(Flags::BLOCKED) && !conn.has_output() {
+                return false;
+            }
             conn.keepalive_at = now + timeout;
             return true;
-        }
-        if conn.last_seen < pinged_at {
-            return false;
         }
         conn.flags.clear(Flags::PINGED);
         conn.keepalive_at = (pinged_at + interval).max(now + 1);

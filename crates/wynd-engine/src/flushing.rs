@@ -153,10 +153,11 @@ impl<N: Network> Shard<N> {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
-        if conn.interest == Some(Interest::ReadWrite) {
-            self.watch(id, true);
-        } else if conn.interest == Some(Interest::Write) {
-            self.watch(id, false);
+        let was_blocked = matches!(conn.interest, Some(Interest::ReadWrite | Interest::Write));
+        if was_blocked {
+            let reads = conn.interest == Some(Interest::ReadWrite);
+            self.watch(id, reads);
+            self.restart_ping(id);
         }
         self.note_progress(id, batch);
         let Some(conn) = self.conns.get(id) else {

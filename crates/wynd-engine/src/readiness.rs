@@ -117,6 +117,9 @@ impl<N: Network> Shard<N> {
                 continue;
             };
             conn.flags.clear(Flags::QUEUED);
+            if conn.flags.has(Flags::LATE) {
+                conn.flags.set(Flags::SERVED);
+            }
             let phase = conn.phase;
             match phase {
                 Phase::Handshaking if self.defers_handshake(id) => self.queue_ready(id),

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::network::Call;
 use support::{quiet, seen, text, Harness, Seen, Told};
 use wynd_engine::{Config, MessageKind};
@@ -446,6 +448,93 @@ fn test_the_keepalive_stands_still_while_reading_is_paused() {
     assert_eq!(harness.settle().len(), 16 + 4);
     harness.pass(9_000);
     assert_eq!(harness.settle(), []);
+}
+
+#[test]
+fn test_an_answered_ping_stays_answered_however_full_the_outbox_is_at_its_deadline() {
+    let mut harness = Harness::opened_shard(alive());
+    let mut peer = harness.open();
+    harness.pass(25_000);
+    harness.settle();
+    assert_eq!(peer.read(&harness), [Seen::Ping(Vec::new())]);
+    peer.write_pong(&harness, b"");
+    harness.settle();
+    harness.network.make_room(peer.socket, 0);
+    harness.send_bytes(peer.id, 1_000);
+    harness.flush();
+    harness.pass(10_000);
+    harness.settle();
+    harness.network.make_room(peer.socket, 1 << 20);
+    harness.pass(10_000);
+    assert!(
+        !harness.settle().iter().any(is_closed),
+        "cut off after its pong"
+    );
+}
+
+#[test]
+fn test_a_ping_counts_from_when_it_left() {
+    let config = Config {
+        ping_interval: Some(Duration::from_millis(1)),
+        ..Config::default()
+    };
+    let mut harness = Harness::opened_shard(config);
+    let mut peer = harness.open();
+    harness.network.make_room(peer.socket, 0);
+    harness.send_bytes(peer.id, 1_000);
+    harness.flush();
+    harness.pass(1);
+    harness.settle();
+    // The first judgement finds the ping waiting; it leaves a moment before the second.
+    harness.pass(10_000);
+    harness.settle();
+    harness.pass(9_990);
+    harness.network.make_room(peer.socket, 1 << 20);
+    harness.settle();
+    assert_eq!(peer.read(&harness).len(), 2);
+    harness.pass(20);
+    assert_eq!(harness.settle(), [], "the answer is on its way");
+    harness.pass(10_000);
+    assert!(harness.settle().iter().any(is_closed));
+}
+
+fn is_closed(told: &Told) -> bool {
+    matches!(told, Told::Closed(..))
+}
+
+/// Turns, each after a second; the peer's bytes never run dry.
+fn pass_flooded(harness: &mut Harness, socket: usize, seconds: u32) -> Vec<Told> {
+    harness.network.flood(socket, true);
+    let turns = (0..seconds).flat_map(|_| {
+        harness.pass(1_000);
+        harness.turn()
+    });
+    turns.collect()
+}
+
+#[test]
+fn test_a_refused_peer_that_sends_without_end_does_not_outlive_the_close_time() {
+    let mut harness = Harness::opened_shard(quiet());
+    let socket = harness.connect();
+    harness.network.write(socket, b"GET / HTTP/1.0\r\n\r\n");
+    harness.settle();
+    assert_eq!(pass_flooded(&mut harness, socket, 4), []);
+    assert_eq!(harness.shard.sockets(), 1);
+    pass_flooded(&mut harness, socket, 3);
+    assert_eq!(harness.shard.sockets(), 0);
+}
+
+#[test]
+fn test_a_closed_peer_that_sends_without_end_does_not_outlive_the_close_time() {
+    let mut harness = Harness::opened_shard(quiet());
+    let peer = harness.open();
+    harness.commands.push_close(peer.id, Some(1001), "");
+    harness.flush();
+    harness.settle();
+    let told = pass_flooded(&mut harness, peer.socket, 7);
+    let closed = Told::Closed(peer.id, Some(1001), 1006, String::new());
+    assert_eq!(told, [closed]);
+    assert_eq!(harness.shard.sockets(), 0);
 }
 
 #[test]

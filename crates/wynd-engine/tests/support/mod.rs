@@ -105,7 +105,7 @@ impl Harness {
             asks,
             http_idle,
         };
-        self.shard.add_listener(ListenerId(1), (), options).unwrap();
+        self.shard.add_listener(ListenerId(1), 0, options).unwrap();
     }
 
     pub fn pass(&mut self, milliseconds: u64) {

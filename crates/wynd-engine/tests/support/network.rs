@@ -1,5 +1,6 @@
 //! A network in memory, as edge-triggered as the real one: it says once that a socket became
 //! readable or writable, and notes every call, so that tests see what a shard asked of it.
+//! The simulation drives the same one, with `is_strict` and without notes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -35,11 +36,23 @@ pub struct Line {
     pub room: usize,
     /// A recv gives at most so many bytes.
     pub recv_max: usize,
+    /// The peer sends faster than anybody reads: a recv always fills its buffer.
+    pub is_flooded: bool,
+    /// So many of the next calls are interrupted by a signal.
+    pub interrupts: usize,
     pub calls: Vec<Call>,
     pub token: u64,
     pub interest: Option<Interest>,
     pub address: Option<PeerAddress>,
+    /// A listener gave it out, or it was adopted.
+    pub is_taken: bool,
+    /// The server ended its direction.
+    pub is_shut: bool,
+    /// The server closed it.
+    pub is_closed: bool,
     was_found_full: bool,
+    /// It was said that input is there, and no call showed since that there is none.
+    was_told: bool,
 }
 
 impl Line {
@@ -55,21 +68,40 @@ impl Line {
     fn state(&self) -> Readiness {
         Readiness {
             token: self.token,
-            readable: self.reads() && (!self.incoming.is_empty() || self.is_finished),
+            readable: self.reads()
+                && (!self.incoming.is_empty() || self.is_finished || self.is_flooded),
             writable: self.writes() && self.room > 0,
             read_closed: self.reads() && self.is_finished,
             broken: self.interest.is_some() && self.is_reset,
         }
     }
+
+    /// Whether the next call is interrupted.
+    fn takes_interrupt(&mut self) -> bool {
+        let is_interrupted = self.interrupts > 0;
+        self.interrupts = self.interrupts.saturating_sub(1);
+        is_interrupted
+    }
+}
+
+/// What waits at a listener.
+#[derive(Debug, Default)]
+struct Door {
+    arrivals: VecDeque<io::Result<usize>>,
+    token: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 pub struct World {
     pub lines: BTreeMap<usize, Line>,
-    pub arrivals: VecDeque<io::Result<usize>>,
+    doors: BTreeMap<usize, Door>,
     pub listener_calls: Vec<&'static str>,
     pub accepts: usize,
-    listener_token: Option<u64>,
+    /// Says no more than a network has to: nothing of further input until a call showed that there
+    /// was none left, and of room for output only when a full socket has some again.
+    pub is_strict: bool,
+    /// Calls are not noted.
+    pub is_quiet: bool,
     edges: Vec<Readiness>,
     next: usize,
     /// Edges one wait reports.
@@ -105,8 +137,36 @@ impl World {
 
     /// Says what holds on a line, as the kernel does when something arrives or is asked for anew.
     pub fn announce(&mut self, socket: usize) {
-        let state = self.line(socket).state();
+        let is_strict = self.is_strict;
+        let line = self.line(socket);
+        let mut state = line.state();
+        if is_strict {
+            let ends = state.read_closed || state.broken;
+            state.readable &= ends || !line.was_told;
+            state.writable = false;
+        }
+        line.was_told |= state.readable;
         self.edge(state);
+    }
+
+    /// The same, whatever was said before: the registration is new.
+    fn announce_anew(&mut self, socket: usize) {
+        let line = self.line(socket);
+        let state = line.state();
+        line.was_told = state.readable;
+        self.edge(state);
+    }
+
+    /// Reports what does not hold, as a kernel may.
+    pub fn announce_falsely(&mut self, socket: usize) {
+        let line = self.line(socket);
+        let false_report = Readiness {
+            token: line.token,
+            readable: line.reads(),
+            writable: line.writes(),
+            ..Readiness::default()
+        };
+        self.edge(false_report);
     }
 
     /// Whether the poller's descriptor would be readable.
@@ -126,14 +186,24 @@ impl World {
         self.next
     }
 
-    /// Lets a connection, or an error, wait at the listener.
+    /// Lets a connection, or an error, wait at the first listener.
     pub fn arrive(&mut self, arrival: io::Result<usize>) {
-        self.arrivals.push_back(arrival);
-        self.announce_listener();
+        self.arrive_at(0, arrival);
     }
 
-    fn announce_listener(&mut self) {
-        if let Some(token) = self.listener_token.filter(|_| !self.arrivals.is_empty()) {
+    /// The same at any listener.
+    pub fn arrive_at(&mut self, listener: usize, arrival: io::Result<usize>) {
+        self.doors
+            .entry(listener)
+            .or_default()
+            .arrivals
+            .push_back(arrival);
+        self.announce_listener(listener);
+    }
+
+    fn announce_listener(&mut self, listener: usize) {
+        let door = self.doors.entry(listener).or_default();
+        if let Some(token) = door.token.filter(|_| !door.arrivals.is_empty()) {
             self.edge(Readiness {
                 token,
                 readable: true,
@@ -156,7 +226,14 @@ impl MemoryNetwork {
     }
 
     fn note<T>(&self, socket: &MemorySocket, work: impl FnOnce(&mut Line) -> T) -> T {
-        work(self.0.borrow_mut().line(socket.number))
+        let mut world = self.0.borrow_mut();
+        let is_quiet = world.is_quiet;
+        let line = world.line(socket.number);
+        let done = work(line);
+        if is_quiet {
+            line.calls.clear();
+        }
+        done
     }
 }
 
@@ -170,9 +247,13 @@ pub struct MemorySocket {
 impl Drop for MemorySocket {
     fn drop(&mut self) {
         let mut world = self.world.borrow_mut();
+        let notes = !world.is_quiet;
         let line = world.line(self.number);
-        line.calls.push(Call::Close);
+        line.is_closed = true;
         line.interest = None;
+        if notes {
+            line.calls.push(Call::Close);
+        }
     }
 }
 
@@ -182,7 +263,7 @@ fn error(kind: io::ErrorKind) -> io::Error {
 
 impl Network for MemoryNetwork {
     type Socket = MemorySocket;
-    type Listener = ();
+    type Listener = usize;
 
     fn as_raw_fd(&self) -> RawFd {
         -1
@@ -201,7 +282,7 @@ impl Network for MemoryNetwork {
 
     fn add_listener(
         &mut self,
-        listener: &(),
+        listener: &usize,
         _: SocketKind,
         _: Duration,
         token: u64,
@@ -209,29 +290,32 @@ impl Network for MemoryNetwork {
         self.resume_listener(listener, token)
     }
 
-    fn resume_listener(&mut self, (): &(), token: u64) -> io::Result<()> {
+    fn resume_listener(&mut self, listener: &usize, token: u64) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
         world.listener_calls.push("register");
-        world.listener_token = Some(token);
-        world.announce_listener();
+        world.doors.entry(*listener).or_default().token = Some(token);
+        world.announce_listener(*listener);
         Ok(())
     }
 
-    fn remove_listener(&mut self, (): &()) -> io::Result<()> {
+    fn remove_listener(&mut self, listener: &usize) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
         world.listener_calls.push("deregister");
-        world.listener_token = None;
+        world.doors.entry(*listener).or_default().token = None;
         Ok(())
     }
 
-    fn accept(&mut self, (): &()) -> io::Result<(MemorySocket, PeerAddress)> {
+    fn accept(&mut self, listener: &usize) -> io::Result<(MemorySocket, PeerAddress)> {
         let mut world = self.0.borrow_mut();
         world.accepts += 1;
-        let number = world
+        let door = world.doors.entry(*listener).or_default();
+        let number = door
             .arrivals
             .pop_front()
             .unwrap_or_else(|| Err(error(io::ErrorKind::WouldBlock)))?;
-        let address = world.line(number).address.expect("no address");
+        let line = world.line(number);
+        line.is_taken = true;
+        let address = line.address.expect("no address");
         drop(world);
         let world = Rc::clone(&self.0);
         Ok((MemorySocket { number, world }, address))
@@ -249,7 +333,7 @@ impl Network for MemoryNetwork {
         line.calls.push(Call::Register(wanted));
         line.interest = Some(wanted);
         line.token = token;
-        world.announce(socket.number);
+        world.announce_anew(socket.number);
         Ok(())
     }
 
@@ -265,7 +349,7 @@ impl Network for MemoryNetwork {
         line.calls.push(Call::Reregister(wanted));
         line.interest = Some(wanted);
         line.token = token;
-        world.announce(socket.number);
+        world.announce_anew(socket.number);
         Ok(())
     }
 
@@ -282,8 +366,16 @@ impl Network for MemoryNetwork {
     }
 
     fn recv(&mut self, socket: &MemorySocket, buffer: &mut [u8]) -> io::Result<usize> {
-        self.note(socket, |line| {
+        let result = self.note(socket, |line| {
+            if line.takes_interrupt() {
+                return Err(error(io::ErrorKind::Interrupted));
+            }
+            if line.is_flooded && line.incoming.is_empty() {
+                buffer.fill(0x82);
+                return Ok(buffer.len());
+            }
             if line.incoming.is_empty() {
+                line.was_told = false;
                 if line.is_reset {
                     return Err(error(io::ErrorKind::ConnectionReset));
                 }
@@ -299,8 +391,16 @@ impl Network for MemoryNetwork {
                 *place = byte;
             }
             line.calls.push(Call::Recv(size));
+            line.was_told &= size == buffer.len();
             Ok(size)
-        })
+        });
+        let mut world = self.0.borrow_mut();
+        let is_short = matches!(result, Ok(size) if size < buffer.len());
+        if world.is_strict && is_short && !world.line(socket.number).incoming.is_empty() {
+            // A short read promises a new report: as if the rest had come just now.
+            world.announce(socket.number);
+        }
+        result
     }
 
     fn peek(&mut self, socket: &MemorySocket, buffer: &mut [u8]) -> io::Result<usize> {
@@ -317,10 +417,10 @@ impl Network for MemoryNetwork {
 
     fn send(&mut self, socket: &MemorySocket, bytes: &[u8]) -> io::Result<usize> {
         self.note(socket, |line| {
-            assert!(
-                !line.calls.contains(&Call::ShutdownWrite),
-                "sent after the end"
-            );
+            assert!(!line.is_shut, "sent after the end");
+            if line.takes_interrupt() {
+                return Err(error(io::ErrorKind::Interrupted));
+            }
             if line.is_reset {
                 return Err(error(io::ErrorKind::BrokenPipe));
             }
@@ -343,7 +443,10 @@ impl Network for MemoryNetwork {
     }
 
     fn shutdown_write(&mut self, socket: &MemorySocket) -> io::Result<()> {
-        self.note(socket, |line| line.calls.push(Call::ShutdownWrite));
+        self.note(socket, |line| {
+            line.is_shut = true;
+            line.calls.push(Call::ShutdownWrite);
+        });
         Ok(())
     }
 
@@ -366,6 +469,12 @@ impl MemoryNetwork {
     pub fn write(&self, socket: usize, bytes: &[u8]) {
         let mut world = self.0.borrow_mut();
         world.line(socket).incoming.extend(bytes);
+        world.announce(socket);
+    }
+
+    pub fn flood(&self, socket: usize, is_flooded: bool) {
+        let mut world = self.0.borrow_mut();
+        world.line(socket).is_flooded = is_flooded;
         world.announce(socket);
     }
 
