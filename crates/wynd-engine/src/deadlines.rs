@@ -14,7 +14,7 @@ use crate::shard::Shard;
 use crate::stats::count;
 
 /// Ticks for reading what was there at a deadline: many turns, and little beside any timeout.
-const UNREAD_GRACE: Tick = 1_000;
+pub(crate) const UNREAD_GRACE: Tick = 1_000;
 
 impl<N: Network> Shard<N> {
     /// Judges every deadline that has passed.

@@ -16,6 +16,7 @@ use crate::clock::{ticks, Clock, Draw, Tick};
 use crate::commands::CommandQueue;
 use crate::compressing::Deflaters;
 use crate::connection::Conn;
+use crate::deadlines::UNREAD_GRACE;
 use crate::ids::{ConnId, ListenerId};
 use crate::limits::Config;
 use crate::listener::Listener;
@@ -90,6 +91,8 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) has_waited: bool,
     /// The poller had more to say than was taken.
     pub(crate) overflowed: bool,
+    /// The first of the last turns in a row in which it had.
+    pub(crate) crowded_since: Option<Tick>,
     pub(crate) due: Vec<u32>,
     /// Bytes held by connections, shared frames aside, and what of it `meter` knows.
     pub(crate) held: usize,
@@ -140,6 +143,7 @@ impl<N: Network> Shard<N> {
             readiness: Vec::new(),
             has_waited: false,
             overflowed: false,
+            crowded_since: None,
             due: Vec::new(),
             held: 0,
             held_reported: 0,
@@ -195,8 +199,15 @@ impl<N: Network> Shard<N> {
         self.note_readiness(batch);
         self.accept_ready(batch);
         self.serve_ready(batch);
-        // A deadline is judged only after what has arrived was read.
-        if !self.overflowed {
+        // A deadline is judged only after what has arrived was read; but where more arrives in every
+        // turn than one takes, that is never so.
+        let since = if self.overflowed {
+            *self.crowded_since.get_or_insert(self.now)
+        } else {
+            self.crowded_since = None;
+            self.now
+        };
+        if !self.overflowed || self.now >= since + UNREAD_GRACE {
             self.judge_deadlines(batch);
         }
         Ok(())

@@ -303,6 +303,22 @@ fn test_no_deadline_is_judged_while_the_poller_has_more_to_say() {
 }
 
 #[test]
+fn test_a_poller_that_always_has_more_to_say_holds_no_deadline_back() {
+    let mut harness = Harness::opened_shard(quiet());
+    let mut busy = harness.open();
+    harness.connect(); // says nothing
+    harness.settle();
+    harness.network.0.borrow_mut().wait_max = 1;
+    for _ in 0..7 {
+        harness.pass(1_000);
+        busy.write_pong(&harness, b"");
+        harness.turn();
+        assert!(harness.shard.more());
+    }
+    assert_eq!(harness.shard.sockets(), 1);
+}
+
+#[test]
 fn test_unread_input_of_a_full_turn_saves_a_connection_from_its_deadline() {
     let mut harness = Harness::opened_shard(Config {
         ping_interval: Some(Duration::from_secs(25)),
