@@ -10,8 +10,12 @@ use super::world::World;
 /// Beside messages an outbox has a response, pings, and one pong over the bound.
 const OUTBOX_SLACK: usize = 700;
 
-/// A deadline that finds unread input waits so long, and the next one counts from there.
+/// A deadline waits so long for unread input, and as long again for a poller that has more to say; the
+/// next one counts from there.
 const UNREAD_GRACE_MS: u64 = 1_100;
+
+/// Every deadline there is, one after another.
+const JUMP_SLACK_MS: u64 = 40_000;
 
 /// Turns a deadline may wait while others are served.
 const OVERDUE_TURNS_MAX: usize = 60;
@@ -34,7 +38,8 @@ impl World {
         // What cannot be closed with a code: heads, early bytes, frames that began to leave, and what
         // a connection that closes already has received of a message.
         let config = &self.config;
-        let message = config.message_bytes_max.max(90_000) + 10_000;
+        let context = 300_000; // a compressor, where connections keep one
+        let message = config.message_bytes_max.max(90_000) + context;
         let each = config.early_bytes_max + config.head_bytes_max + message;
         let slack = self.shard.sockets() * each;
         assert!(
@@ -169,7 +174,7 @@ impl World {
                 continue;
             };
             assert!(
-                self.clock() <= limit + 200 + UNREAD_GRACE_MS || !self.is_held(peer),
+                self.clock() <= limit + 200 + 2 * UNREAD_GRACE_MS || !self.is_held(peer),
                 "peer {} should be gone since {limit}, and no deadline said so",
                 peer.number
             );
@@ -179,12 +184,19 @@ impl World {
     /// After a turn: whoever is beyond a deadline is gone, or will be once it was served.
     pub fn check_deadlines(&mut self) {
         // A driver that comes late judges late, and the next deadline counts from there.
-        let slack = UNREAD_GRACE_MS + if self.is_lazy { 40_000 } else { 2 };
+        let slack = 2 * UNREAD_GRACE_MS + if self.is_lazy { 40_000 } else { 2 };
         for number in 0..self.peers.len() {
             let peer = &self.peers[number];
             let limit = self.limit_of(peer, self.conn_of(number));
             // A jump puts off what was to be judged before it.
-            let slack = slack + if peer.is_excused { 100_000 } else { 0 };
+            let after_jump = self.jumped_at + JUMP_SLACK_MS;
+            let limit = limit.map(|limit| {
+                if peer.is_excused {
+                    limit.max(after_jump)
+                } else {
+                    limit
+                }
+            });
             let is_overdue = limit.is_some_and(|limit| self.clock() > limit + slack);
             if !is_overdue || !self.is_held(peer) {
                 self.overdue.remove(&number);

@@ -64,6 +64,8 @@ pub struct World {
     pub origin: Instant,
     pub ms: u64,
     pub jumped: u64,
+    /// When the clock last jumped, on the shard's clock.
+    pub jumped_at: u64,
     pub agenda: BTreeMap<(u64, u64), Event>,
     sequence: u64,
     pub network: MemoryNetwork,
@@ -137,6 +139,7 @@ impl World {
             origin,
             ms: 0,
             jumped: 0,
+            jumped_at: 0,
             agenda: BTreeMap::new(),
             sequence: 0,
             network,
@@ -323,6 +326,7 @@ impl World {
         self.jumped += by;
         self.note("the clock jumps", by, 0);
         let now = self.clock();
+        self.jumped_at = now;
         for peer in self.peers.iter_mut().filter(|peer| peer.listener.is_some()) {
             peer.is_excused = true;
             peer.heard_at = now;
