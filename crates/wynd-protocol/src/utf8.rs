@@ -109,8 +109,9 @@ mod tests {
 
     #[test]
     fn every_pair_of_leading_bytes_is_judged_like_the_standard_library() {
-        for first in 0..=255 {
-            for second in 0..=255 {
+        let step = if cfg!(miri) { 23 } else { 1 }; // Miri takes an hour for all
+        for first in (0..=255).step_by(step) {
+            for second in (0..=255).step_by(step) {
                 for rest in [&[][..], &[0x80], &[0x80, 0x80], b"a"] {
                     let text = [&[first, second], rest].concat();
                     for cut in 0..=text.len() {

@@ -32,7 +32,7 @@ pub(super) fn check(input: &[u8]) {
             client_max_window_bits: 9 + (windows >> 4) % 7,
         },
         limits: Limits {
-            message_bytes_max: script.choose(&[64 * 1024, 1000, 0]),
+            message_bytes_max: script.choose(&[16 * 1024, 1000, 0]),
             message_fragments_max: 100,
         },
         cuts: script.byte(),
@@ -94,7 +94,7 @@ fn judge_round_trip(settings: &Settings, script: &mut Script<'_>) {
     while !script.is_empty() && sent.len() < 8 {
         let (kind, times) = (script.byte(), usize::from(script.byte()) * 16);
         let word = script.counted();
-        let message = word.repeat(times.min(40_000 / word.len().max(1)));
+        let message = word.repeat(times.min(20_000 / word.len().max(1)));
         if kind & 1 == 0 {
             client
                 .send_message(MessageKind::Binary, &message, &mut wire)
