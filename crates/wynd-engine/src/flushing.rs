@@ -116,6 +116,11 @@ impl<N: Network> Shard<N> {
         if conn.flags.has(Flags::BLOCKED | Flags::WRITE_DEAD) {
             return self.stay_blocked(id);
         }
+        // What is queued behind this and not applied yet: who saw the sum waits for `Drained`.
+        let sum = conn.buffered.bytes();
+        if sum > conn.reflected && sum >= self.config.outbox_bytes_soft {
+            conn.flags.set(Flags::SOFT);
+        }
         let (flushed, sent) = send_out(&mut self.network, conn, &mut self.pool, &mut self.sealing);
         note_sent(&mut self.counts, sent);
         reflect(conn);

@@ -64,6 +64,30 @@ fn test_whoever_saw_the_soft_limit_is_told_even_if_all_leaves_at_once() {
 }
 
 #[test]
+fn test_whoever_saw_the_soft_limit_is_told_even_if_what_was_there_leaves_before_the_rest_is_applied(
+) {
+    let mut harness = Harness::opened_shard(Config {
+        pong_bytes_max: 100,
+        ..small()
+    });
+    let mut peer = harness.open();
+    harness.network.make_room(peer.socket, 0);
+    harness.send_bytes(peer.id, 400);
+    harness.flush();
+    assert!(harness.send_bytes(peer.id, 200) >= 500);
+    harness.network.make_room(peer.socket, 10_000);
+    for _ in 0..3 {
+        peer.write_ping(&harness, &[0; 60]); // the second pong has no room until something is sent
+    }
+    harness.poll();
+    assert!(
+        harness.buffered[&peer.id].bytes() < 500,
+        "sent before the rest was applied"
+    );
+    assert_eq!(harness.settle(), [Told::Drained(peer.id)]);
+}
+
+#[test]
 fn test_a_reader_that_keeps_up_is_never_too_slow_however_much_one_turn_sends() {
     let mut harness = Harness::opened_shard(small());
     let mut peer = harness.open();
