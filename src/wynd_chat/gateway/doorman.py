@@ -102,7 +102,7 @@ class Doorman:
         while True:
             changes = client.changes
             try:
-                rooms, ignored, session = await self._services.store.read(
+                current, rooms, ignored, session = await self._services.store.read(
                     _entering(user, token_hash, self._lobby_id, now)
                 )
             except ChatError as error:  # banned, or logged out, since the login was looked at
@@ -111,8 +111,9 @@ class Doorman:
                 return
             if client.entries != entry or client.is_ended:
                 return  # it became somebody else meanwhile, or its login ended
-            if client.changes == changes:  # else a membership began or ended while it was read
+            if client.changes == changes:  # else a row or a membership changed while it was read
                 break
+        client.user = user = current  # as it is now: another tab may have renamed it since
         self.revocation.entered(client, session)
         client.ignored = ignored
         for room, _, peer in rooms:
@@ -218,7 +219,9 @@ def failure_of(error: BaseException, what: object, error_id: str) -> ChatError:
     return ChatError(ErrorCode.INTERNAL, f"something went wrong here ({error_id})")
 
 
-_Entered = tuple["list[tuple[Room, Membership, User | None]]", frozenset[str], "Session | None"]
+_Entered = tuple[
+    "User", "list[tuple[Room, Membership, User | None]]", frozenset[str], "Session | None"
+]
 
 
 def _entering(
@@ -237,6 +240,6 @@ def _entering(
             if room.is_direct:
                 peer = snapshot.user(room.peer_of(user.id))
             rooms.append((room, membership, peer))
-        return rooms, snapshot.ignored_by(user.id), session
+        return snapshot.user(user.id) or user, rooms, snapshot.ignored_by(user.id), session
 
     return work

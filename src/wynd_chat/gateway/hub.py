@@ -597,6 +597,7 @@ class Hub:
     def _changed(self, user: User) -> None:
         self._presences.update(user)
         for client in self.clients_of(user.id):
+            client.changes += 1
 
             def take(client: Client = client) -> None:
                 client.user = user

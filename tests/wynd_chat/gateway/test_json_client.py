@@ -179,3 +179,15 @@ async def test_a_leaving_whose_event_was_not_shown_is_told_by_a_frame(desk: Desk
     line = await desk.json(token=token)
     desk.hub.notice(MembershipEnded(dev, carol.id))
     assert await line.read() == {"type": "exited", "room": "dev"}
+
+
+async def test_who_enters_is_called_as_the_user_is_by_then(desk: Desk) -> None:
+    """Another tab may have renamed the user since the login was looked at."""
+    await desk.json("Alice")
+    client = next(iter(desk.hub.clients.values()))
+    before = client.user
+    assert before is not None
+    await desk.services.accounts.rename(before, "Ally")
+    await desk.doorman.enter(client, before, None)
+    assert [user.name for user in desk.services.presences.online()] == ["Ally"]
+    assert client.user == desk.services.presences.user(before.id)
