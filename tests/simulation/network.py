@@ -166,6 +166,8 @@ class Link:
         self._status = 0
         self.is_over = False
         """Whether the client's side has ended."""
+        self.is_cut = False
+        """Whether the connection is lost, though its client may not know yet."""
         self._is_server_over = False
         self._dead: asyncio.Handle | None = None
         if self.process is None:
@@ -214,6 +216,7 @@ class Link:
         """Lose the connection: both learn of it, sooner or later, and what is under way is lost."""
         if self.is_over:
             return
+        self.is_cut = True
         for pipe in (self._up, self._down):
             pipe.drop(self._network.chance)
         lost = {"type": "websocket.disconnect", "code": ABNORMAL, "reason": ""}

@@ -334,7 +334,7 @@ class World:
     def _is_settled(self, client: JsonClient | TextClient) -> bool:
         if self._has_gone(client):
             return True
-        if not client.is_connected:
+        if not client.is_connected or client.link is None or client.link.is_cut:
             return False
         if isinstance(client, TextClient):
             return client.named is not None
