@@ -6,7 +6,7 @@
 .NOTPARALLEL:
 .PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
 	licences constraints test test-programs test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
-	coverage-gate fuzz audit sbom \
+	coverage-gate rust-coverage fuzz audit sbom \
 	dist docs bench bench-chat bench-pages ci clean
 
 BIN := .venv/bin
@@ -117,6 +117,9 @@ sbom: setup ## what is inside, as CycloneDX, in build/sbom.cdx.json
 # What only bytes and values decide is reached whole from its unit tests.
 coverage-gate: setup
 	$(BIN)/python tools/coverage_gate.py
+
+rust-coverage: setup ## line coverage of the crates; fails below 95 % for wynd-protocol
+	$(BIN)/python -m tools.rust_coverage --gate 95
 
 coverage: setup ## branch coverage of the library by the Python tests
 	$(BIN)/coverage erase

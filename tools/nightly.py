@@ -104,6 +104,9 @@ def stages(fuzz_s: int) -> list[Stage]:
         Stage("asan", ["tools/asan"], needs="cargo"),
         Stage("other-pythons", ["tools/test-pythons", "-q"]),
         Stage("coverage", ["make", "coverage"]),
+        Stage(
+            "rust-coverage", [python, "-m", "tools.rust_coverage", "--gate", "95"], needs="cargo"
+        ),
         Stage("audit", [python, "-m", "tools.audit"]),
     ]
 

@@ -139,7 +139,11 @@ async def register(request: Request, caller: Anyone, body: NewAccount) -> Respon
     summary="Claim the server",
     response_model=Claimed,
     responses=refusals(
-        ErrorCode.UNAUTHORIZED, ErrorCode.FORBIDDEN, ErrorCode.EXPIRED, ErrorCode.TOO_LARGE
+        ErrorCode.UNAUTHORIZED,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.NOT_FOUND,
+        ErrorCode.EXPIRED,
+        ErrorCode.TOO_LARGE,
     ),
 )
 async def claim(request: Request, caller: Known, code: str) -> Response:
@@ -156,6 +160,7 @@ async def claim(request: Request, caller: Known, code: str) -> Response:
         ErrorCode.UNAUTHORIZED,
         ErrorCode.FORBIDDEN,
         ErrorCode.BANNED,
+        ErrorCode.NOT_FOUND,
         ErrorCode.EXPIRED,
         ErrorCode.TOO_LARGE,
         ErrorCode.RATE_LIMITED,

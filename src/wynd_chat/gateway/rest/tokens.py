@@ -118,6 +118,7 @@ async def begin_link(request: Request, body: LinkAsked | None = None) -> Respons
     responses=refusals(
         ErrorCode.UNAUTHORIZED,
         ErrorCode.FORBIDDEN,
+        ErrorCode.NOT_FOUND,  # what has a slash or a line break is no code's address
         ErrorCode.EXPIRED,
         ErrorCode.TOO_LARGE,
         ErrorCode.RATE_LIMITED,
