@@ -234,13 +234,23 @@ class Backoff:
         self._tries.pop(key, None)
 
 
+@dataclass(slots=True)
+class _Struck:
+    """The last strikes of one key, and how many refusals the newest has."""
+
+    times: deque[float]
+    refusals: int = 0
+
+
 class Strikes:
     """Counts refusals, for each key; those within `merge_s` seconds are one strike.
 
-    A client that sends twenty lines at once and then waits has one strike, not ten.
+    A client that sends twenty lines at once and then waits has one strike, not ten. One that goes
+    on and on is to be listened to no more until its strike is over (`rest`), so that a flood costs
+    what `patience` refusals a second cost.
     """
 
-    __slots__ = ("_capacity", "_limit", "_merge_s", "_strikes", "_window_s")
+    __slots__ = ("_capacity", "_limit", "_merge_s", "_patience", "_strikes", "_window_s")
 
     def __init__(
         self,
@@ -248,28 +258,40 @@ class Strikes:
         window_s: float = 60.0,
         merge_s: float = 1.0,
         capacity: int = CAPACITY,
+        patience: int = 50,
     ) -> None:
         self._limit = limit
         self._window_s = window_s
         self._merge_s = merge_s
         self._capacity = capacity
-        self._strikes: OrderedDict[Hashable, deque[float]] = OrderedDict()
+        self._patience = patience
+        self._strikes: OrderedDict[Hashable, _Struck] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._strikes)
 
     def strike(self, key: Hashable, now: float) -> bool:
         """Count a refusal; return whether it is a flood: strike `limit` within `window_s`."""
-        strikes = self._strikes.get(key)
-        if strikes is None:
+        struck = self._strikes.get(key)
+        if struck is None:
             if len(self._strikes) >= self._capacity:
                 self._strikes.popitem(last=False)
-            strikes = self._strikes[key] = deque(maxlen=self._limit)
+            struck = self._strikes[key] = _Struck(deque(maxlen=self._limit))
         else:
             self._strikes.move_to_end(key)
-        if not strikes or now >= strikes[-1] + self._merge_s:
-            strikes.append(now)
-        return len(strikes) == self._limit and strikes[0] > now - self._window_s
+        times = struck.times
+        if not times or now >= times[-1] + self._merge_s:
+            times.append(now)
+            struck.refusals = 0
+        struck.refusals += 1
+        return len(times) == self._limit and times[0] > now - self._window_s
+
+    def rest(self, key: Hashable, now: float) -> float:
+        """Return for how many seconds a key is to be listened to no more; 0.0 for most."""
+        struck = self._strikes.get(key)
+        if struck is None or struck.refusals < self._patience:
+            return 0.0
+        return max(struck.times[-1] + self._merge_s - now, 0.0)
 
     def forget(self, key: Hashable) -> None:
         """Forget a key, such as a connection that has gone; none is no error."""

@@ -118,6 +118,10 @@ class RateLimits:
         """Note a refusal of a connection; tell whether it is the one too many."""
         return self._strikes.strike(connection, self._clock.monotonic())
 
+    def rest(self, connection: int) -> float:
+        """Return for how many seconds a flooding connection is not listened to; 0.0 for most."""
+        return self._strikes.rest(connection, self._clock.monotonic())
+
     def forget(self, connection: int) -> None:
         """Forget a connection that has gone."""
         self._frames.forget(connection)

@@ -1,7 +1,8 @@
 """An attacker in a process of its own: `flooder.py PORT RATE`; says what happened when stdin ends.
 
 It comes in as a guest, sends `RATE` messages a second whatever is answered, and comes again at once
-when it is put out. The last line it writes is JSON: messages written, connections, close codes.
+when it is put out; what the server does not take waits. The last line it writes is JSON: how many
+messages it offered and wrote, and the close codes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Flooder:
         self._port = port
         self._burst = b"".join(framed(number) for number in range(round(rate * TICK_S)))
         self._count = round(rate * TICK_S)
+        self.offered = 0
         self.written = 0
         self.codes: Counter[str] = Counter()
 
@@ -58,6 +60,7 @@ class Flooder:
         lost = asyncio.ensure_future(client.wait_lost())
         waiting = 0
         while not lost.done() and client.close_code is None:
+            self.offered += self._count
             if waiting < WAITING_MAX:
                 waiting = client.write_bytes(self._burst)
                 self.written += self._count
@@ -77,7 +80,10 @@ async def main(port: int, rate: float) -> None:
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     flooding.cancel()
-    sys.stdout.write(json.dumps({"written": flooder.written, "codes": flooder.codes}) + "\n")
+    sys.stdout.write(
+        json.dumps({"offered": flooder.offered, "written": flooder.written, "codes": flooder.codes})
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

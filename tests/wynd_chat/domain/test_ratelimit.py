@@ -201,6 +201,20 @@ def test_refusals_within_a_second_are_one_strike_and_the_third_is_a_flood() -> N
     assert strikes.strike("a", 2.1)
 
 
+def test_a_key_that_goes_on_rests_until_its_strike_is_over() -> None:
+    strikes = Strikes(patience=3)
+    assert strikes.rest("a", 0.0) == 0.0
+    for now in (10.0, 10.1):
+        strikes.strike("a", now)
+        assert strikes.rest("a", now) == 0.0
+    strikes.strike("a", 10.25)
+    assert strikes.rest("a", 10.25) == 0.75
+    assert strikes.rest("b", 10.25) == 0.0
+    assert strikes.rest("a", 11.5) == 0.0
+    strikes.strike("a", 11.5)  # the next strike begins to count anew
+    assert strikes.rest("a", 11.5) == 0.0
+
+
 def test_strikes_are_forgotten_after_a_minute() -> None:
     strikes = Strikes()
     assert not any(strikes.strike("a", now) for now in (0.0, 30.0, 60.0, 90.0, 120.0))

@@ -63,6 +63,25 @@ async def test_refusals_within_a_second_are_one_strike_the_third_closes(desk: De
     assert desk.doorman.flood_wait("10.0.0.9") is None
 
 
+async def test_a_flood_is_read_on_when_its_second_is_over(desk: Desk) -> None:
+    """The server has time for others: what it does not read waits in the socket."""
+    line = await desk.json("Alice")
+    for number in range(200):
+        await line.send({"type": "send", "id": number, "room": "lobby", "text": "x"})
+    refused = 0
+    while refused < 50:
+        frame = await line.read()
+        refused += frame.get("ok") is False
+    neighbour = await desk.json("Bob")
+    said = {"type": "send", "id": "b", "room": "lobby", "text": "hi"}
+    await neighbour.send(said)
+    while (frame := await line.read()).get("text") != "hi":
+        assert frame.get("ok") is not False, "no answer to the flood before Bob is heard"
+    await desk.clock.advance(1)
+    while (await line.read()).get("ok") is not False:
+        pass
+
+
 @pytest.mark.parametrize("code", [ErrorCode.RATE_LIMITED, ErrorCode.FORBIDDEN, ErrorCode.BANNED])
 async def test_other_refusals_are_no_strikes_nor_is_slow_mode(desk: Desk, code: ErrorCode) -> None:
     client = a_client()
