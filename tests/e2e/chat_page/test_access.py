@@ -343,6 +343,8 @@ async def test_on_a_phone_the_lists_are_drawers(tmp_path: Path) -> None:
         assert not await rooms.is_visible()
         await page.get_by_role("button", name="Rooms", exact=True).tap()
         await rooms.wait_for()
+        # The address tells late which room is open; what was opened meanwhile stays.
+        await page.evaluate("dispatchEvent(new HashChangeEvent('hashchange'))")
         await page.get_by_role("button", name="Browse or create a room").tap()
         await page.get_by_role("button", name="Join", exact=True).tap()
         await page.get_by_role("textbox", name="Message #dev").wait_for()

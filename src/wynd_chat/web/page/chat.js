@@ -306,7 +306,7 @@ export class Chat {
     this.#wantedRoom = next.name;
     batch(() => {
       store.open.value = next.name;
-      store.drawer.value = "none";
+      if (before !== next) store.drawer.value = "none"; // opened over the room that stays: left open
       if (before !== next || next.state.value === "empty") this.#enterRoom(next);
     });
   }
