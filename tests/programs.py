@@ -27,7 +27,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # The names of a program, by the package that has it.
 PACKAGES = {
     "chromium": CHROMIUM,
-    "nginx-light": ("nginx",),
+    "nginx": ("nginx",),
     "caddy": ("caddy",),
     "haproxy": ("haproxy",),
     "strace": ("strace",),
@@ -90,18 +90,19 @@ def install_missing() -> None:
         print(f"not installed, so their tests are skipped: {', '.join(missing)}")
         return
     print(f"installing for tests: {', '.join(missing)}", flush=True)
+    if any(_apt("install", "-y", "-q", package) for package in missing):
+        _apt("update", "-q")  # the lists may be missing or old
     for package in missing:  # one that cannot be had does not keep the others away
-        error = _install(package)
+        error = _apt("install", "-y", "-q", package)
         if error:
             print(f"{package} cannot be installed, its tests are skipped: {error}")
 
 
-def _install(package: str) -> str:
-    """Install a package; return why that was impossible."""
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
+def _apt(*arguments: str) -> str:
+    """Run apt-get; return why it failed, empty if it did not."""
     try:
         done = subprocess.run(
-            command,
+            ["apt-get", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
