@@ -90,10 +90,13 @@ def install_missing() -> None:
         print(f"not installed, so their tests are skipped: {', '.join(missing)}")
         return
     print(f"installing for tests: {', '.join(missing)}", flush=True)
-    if any(_apt("install", "-y", "-q", package) for package in missing):
-        _apt("update", "-q")  # the lists may be missing or old
+    has_new_lists = False
     for package in missing:  # one that cannot be had does not keep the others away
         error = _apt("install", "-y", "-q", package)
+        if error and not has_new_lists:
+            _apt("update", "-q")  # they may be missing or old
+            has_new_lists = True
+            error = _apt("install", "-y", "-q", package)
         if error:
             print(f"{package} cannot be installed, its tests are skipped: {error}")
 

@@ -195,19 +195,15 @@ class Sockets:
         if client is not None:
             client.active_at = self._services.clock.monotonic()
             await client.frame(message.data)
-            await self._rest(client)
+            if (seconds := self._services.rate_limits.rest(client.number)) > 0.0:
+                await self._services.clock.sleep(seconds)  # a flood waits in its socket
 
     async def _binary(self, message: BinaryMessage, handle: ConnectionHandle) -> None:
         client: Client | None = handle.data.get("client")
         if client is not None:
             client.binary()
-            await self._rest(client)
-
-    async def _rest(self, client: Client) -> None:
-        """Let a flood wait in its socket: the next frame is taken when this returns."""
-        seconds = self._services.rate_limits.rest(client.number)
-        if seconds > 0.0:
-            await self._services.clock.sleep(seconds)
+            if (seconds := self._services.rate_limits.rest(client.number)) > 0.0:
+                await self._services.clock.sleep(seconds)  # a flood waits in its socket
 
     async def _closed(self, event: CloseEvent, handle: ConnectionHandle) -> None:
         client: Client | None = handle.data.pop("client", None)

@@ -98,7 +98,7 @@ class Metrics:
         )
         self._lag = self._histogram("loop_lag_seconds", "How late the event loop is.", LAG_BUCKETS)
         self._queue_bytes = self._plain("queue_bytes", "Unsent bytes of all connections.")
-        self._rooms = self._plain("rooms", "Rooms that are not archived.")
+        self._rooms = self._plain("rooms", "Public rooms that are not archived.")
         self._online = self._plain("users_online", "Users with a connection.")
         self._db_bytes = self._plain("db_bytes", "Size of the database.")
         self._upload_bytes = self._plain("upload_bytes", "Size of all stored files.")

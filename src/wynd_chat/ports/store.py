@@ -184,7 +184,7 @@ class Snapshot(Protocol):
         """Return the rooms a user is in, direct conversations included, by room id."""
 
     def count_rooms(self) -> int:
-        """Return the number of rooms that are neither archived nor direct conversations."""
+        """Return the number of public rooms that are not archived."""
 
     def count_rooms_created(self, user_id: str, since: int) -> int:
         """Return how many rooms (no direct conversations) a user created since a time."""

@@ -229,7 +229,7 @@ class Rooms:
         return sorted(rooms, key=lambda room: room.name or "")
 
     async def count(self) -> int:
-        """Return how many rooms there are that are neither archived nor direct conversations."""
+        """Return how many public rooms there are that are not archived; strangers may know it."""
         return await self._store.read(lambda snapshot: snapshot.count_rooms())
 
     async def lobby(self) -> Room:

@@ -226,9 +226,9 @@ class MemorySnapshot:
         ]
 
     def count_rooms(self) -> int:
-        """Return the number of rooms that are neither archived nor direct conversations."""
+        """Return the number of public rooms that are not archived."""
         rooms = self._tables.rooms.values()
-        return sum(not room.is_direct and room.archived_at is None for room in rooms)
+        return sum(room.kind is RoomKind.PUBLIC and room.archived_at is None for room in rooms)
 
     def count_rooms_created(self, user_id: str, since: int) -> int:
         """Return how many rooms a user created since a time."""

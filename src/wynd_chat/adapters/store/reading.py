@@ -164,7 +164,7 @@ class SqlSnapshot:
         ]
 
     def count_rooms(self) -> int:
-        """Return the number of rooms that are neither archived nor direct conversations."""
+        """Return the number of public rooms that are not archived."""
         return self._number(ask.ROOM_COUNT)
 
     def count_rooms_created(self, user_id: str, since: int) -> int:

@@ -216,7 +216,7 @@ PUBLIC_ROOMS = (
 ROOM_COUNT = (
     select(func.count())
     .select_from(ROOMS.table)
-    .where(ROOM.name_key > "", ROOM.archived_at.is_(None))  # by the index: conversations have none
+    .where(ROOM.name_key > "", ROOM.kind == "public", ROOM.archived_at.is_(None))  # by the index
 )
 ROOMS_OF = (
     select(*ROOMS.columns, *MEMBERSHIPS.columns)

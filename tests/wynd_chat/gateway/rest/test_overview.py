@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.wynd_chat.gateway.chat_kit import RunningChat, a_chat
 from wynd_chat import __version__
 from wynd_chat.domain.errors import ErrorCode
+from wynd_chat.domain.models import RoomKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,9 @@ async def test_status_has_the_tutorials_keys_and_more(chat: RunningChat) -> None
     await chat.room(alice, "dev")
     status = (await stranger.get("/api/status")).json()
     assert (status["users"], status["rooms"]) == (2, 2)
+    await chat.change(await chat.room(alice, "secret"), kind=RoomKind.PRIVATE)
+    hidden = (await stranger.get("/api/status")).json()
+    assert hidden["rooms"] == 2, "a stranger learns nothing of private rooms"
 
 
 async def test_users_are_those_online_by_name(chat: RunningChat) -> None:
