@@ -118,7 +118,7 @@ def user_key(text: str) -> str | None:
 def suggestions(shown: str) -> Iterator[str]:
     """Yield names to try when one is taken: "Alice2", "Alice3", …; after "Alice7", "Alice8".
 
-    Without end, each at most 32 code points; some may be taken too.
+    Without end, each at most 32 code points and another than `shown`; some may be taken too.
     """
     base = shown.rstrip("0123456789")
     number = shown[len(base) :]
@@ -127,7 +127,9 @@ def suggestions(shown: str) -> Iterator[str]:
     n = int(number or 1)
     while True:
         n += 1
-        yield base[: NAME_MAX - len(str(n))] + str(n)
+        suggestion = base[: NAME_MAX - len(str(n))] + str(n)
+        if suggestion != shown:  # "…12" of 32 code points, whose digits are no count
+            yield suggestion
 
 
 def parse_room_name(text: str) -> str:
