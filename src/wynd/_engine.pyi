@@ -24,7 +24,6 @@ __all__ = [
     "TextMessage",
     "encode_frame",
     "is_origin_allowed",
-    "judge_upgrade",
     "mask",
 ]
 
@@ -519,11 +518,26 @@ class ServerSession:
         message_fragments_max: int = 16_384,
         messages_max: int = 32,
     ) -> ServerSession: ...
+    def judge(
+        self,
+        head: bytes,
+        *,
+        deflates: bool = False,
+        head_bytes_max: int = 65_536,
+        head_fields_max: int = 256,
+    ) -> tuple[bytes | None, str, bytes]:
+        """Judge the head of an upgrade request, its empty line included; before anything else.
+
+        Returns the values of Sec-WebSocket-Accept and of Sec-WebSocket-Extensions (may be "") and
+        b""; or None, "", and the refusing response. With `deflates` an offer of permessage-deflate
+        is taken, without context takeover.
+        """
+
     def receive(self, data: bytes) -> list[dict[str, Any]]:
         """Decode what arrived; return `websocket.receive` events, `messages_max` at most.
 
-        What is left is kept undecoded: call it again, with b"", while `flags` has the bit 8.
-        Pings are answered into the turn's buffer.
+        What is left, also after 256 KiB of payload, is kept undecoded: call it again, with b"",
+        while `flags` has the bit 8. Pings are answered into the turn's buffer.
         """
 
     def receive_from(self, buffer: bytearray, size: int) -> list[dict[str, Any]]:
@@ -561,6 +575,10 @@ class ServerSession:
         """Say whether the peer takes nothing: then only its latest ping is kept for an answer."""
 
     @property
+    def decoded(self) -> int:
+        """Payload bytes that the latest `receive` decoded."""
+
+    @property
     def flags(self) -> int:
         """Sum of 1: bytes wait in the turn's buffer, 2: a pong arrived since the last reading, 4:
         the peer ended, 8: input is held undecoded."""
@@ -568,8 +586,3 @@ class ServerSession:
     @property
     def ending(self) -> tuple[int, str, bool] | None:
         """`(code, reason, whether it sent a close frame)` once the peer ended or broke a rule."""
-
-def judge_upgrade(
-    head: bytes, *, head_bytes_max: int = 65_536, head_fields_max: int = 256
-) -> tuple[bytes | None, bytes]:
-    """Return the value of Sec-WebSocket-Accept and b"", or None and the refusing response."""

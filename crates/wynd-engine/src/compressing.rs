@@ -9,7 +9,7 @@
 //! 4. Room is judged before a context compresses, by the most that can come out.
 
 use wynd_protocol::{
-    deflate_overhead_max, DeflateParameters, Deflater, Inflaters, DEFLATE_BYTES_MIN,
+    deflate_overhead_max, DeflateParameters, Deflaters, Inflaters, DEFLATE_BYTES_MIN,
     WINDOW_BITS_MAX, WINDOW_BITS_MIN,
 };
 
@@ -75,29 +75,25 @@ impl Compression {
     }
 }
 
-/// What a shard compresses and inflates with; made when it is first needed.
+/// What a shard compresses and inflates with.
 #[derive(Debug)]
-pub(crate) struct Deflaters {
-    level: u8,
-    /// Usually one: clients that ask for a smaller window are few.
-    by_window: [Option<Deflater>; WINDOWS],
+pub(crate) struct Compressors {
+    alone: Deflaters,
     pub(crate) inflaters: Inflaters,
     /// A frame on its way into an outbox.
     scratch: Vec<u8>,
 }
 
-impl Deflaters {
+impl Compressors {
     pub(crate) fn new(level: u8) -> Self {
         Self {
-            level,
-            by_window: Default::default(),
+            alone: Deflaters::new(level),
             inflaters: Inflaters::default(),
             scratch: Vec::new(),
         }
     }
 
-    /// Appends a plain frame compressed on its own; false if it stays plain: too short, or it would
-    /// not shrink.
+    /// Appends a plain frame compressed on its own; false if it stays plain.
     fn deflate_alone(
         &mut self,
         bits: u8,
@@ -106,23 +102,12 @@ impl Deflaters {
         counts: &mut Statistics,
     ) -> bool {
         let (kind, payload) = message_of(frame);
-        let index = usize::from(bits.saturating_sub(WINDOW_BITS_MIN));
-        let Some(place) = self.by_window.get_mut(index) else {
-            return false;
-        };
         if payload.len() < DEFLATE_BYTES_MIN {
             return false;
         }
-        let deflater = place.get_or_insert_with(|| Deflater::new(self.level, bits));
-        let start = out.len();
         counts.messages_deflated += 1;
-        deflater.reset();
-        let is_made = deflater.deflate_frame(opcode_of(kind), payload, out);
-        let has_shrunk = out.len() - start < frame.len();
-        if !has_shrunk {
-            out.truncate(start);
-        }
-        is_made && has_shrunk
+        self.alone
+            .deflate_frame(bits, opcode_of(kind), payload, out)
     }
 
     /// The frame compressed on its own, made at most once; `None` if it stays plain.
@@ -132,7 +117,7 @@ impl Deflaters {
         frame: &SharedFrame,
         counts: &mut Statistics,
     ) -> Option<SharedFrame> {
-        frame.deflated((self.level, bits), |plain| {
+        frame.deflated((self.alone.level(), bits), |plain| {
             let mut out = Vec::new();
             self.deflate_alone(bits, plain, &mut out, counts)
                 .then(|| SharedFrame::of(&out))
@@ -213,7 +198,7 @@ impl<N: Network> Shard<N> {
         let Way::Alone(bits) = self.way(id) else {
             return self.send_deflated(id, frame.bytes(), batch);
         };
-        let form = self.deflaters.form_of(bits, frame, &mut self.counts);
+        let form = self.compressors.form_of(bits, frame, &mut self.counts);
         let sent = form.as_ref().unwrap_or(frame);
         if !self.may_send(id, sent.bytes().len(), true, batch) {
             return self.refuse_send(id, frame.bytes().len(), batch);
@@ -272,7 +257,7 @@ impl<N: Network> Shard<N> {
     fn form_of_cargo(&mut self, bits: u8, cargo: &Cargo<'_>) -> Form {
         let (run, count) = match cargo {
             Cargo::Frame(frame) => {
-                let form = self.deflaters.form_of(bits, frame, &mut self.counts);
+                let form = self.compressors.form_of(bits, frame, &mut self.counts);
                 return form.map_or(Form::Plain, |frame| self.shared_form(frame));
             }
             Cargo::Run(run, count) => (*run, *count),
@@ -282,7 +267,10 @@ impl<N: Network> Shard<N> {
         while !rest.is_empty() {
             let (frame, after) = split_frame(rest);
             let counts = &mut self.counts;
-            if self.deflaters.deflate_alone(bits, frame, &mut out, counts) {
+            if self
+                .compressors
+                .deflate_alone(bits, frame, &mut out, counts)
+            {
                 is_deflated = true;
             } else {
                 out.extend_from_slice(frame);
@@ -314,7 +302,7 @@ impl<N: Network> Shard<N> {
         let Way::Alone(bits) = self.way(id) else {
             return None;
         };
-        let form = self.deflaters.form_of(bits, frame, &mut self.counts)?;
+        let form = self.compressors.form_of(bits, frame, &mut self.counts)?;
         form.count_in(&self.meter);
         Some(form)
     }
@@ -329,7 +317,7 @@ impl<N: Network> Shard<N> {
 
     /// Compresses a plain frame if it is long enough, and puts it into the outbox.
     fn append_deflated(&mut self, id: ConnId, frame: &[u8]) {
-        let mut scratch = std::mem::take(&mut self.deflaters.scratch);
+        let mut scratch = std::mem::take(&mut self.compressors.scratch);
         scratch.clear();
         let Some(conn) = self.conns.get_mut(id) else {
             return;
@@ -338,8 +326,8 @@ impl<N: Network> Shard<N> {
         let is_deflated = match way_of(conn) {
             Way::Plain => false,
             Way::Alone(bits) => {
-                let deflaters = &mut self.deflaters;
-                deflaters.deflate_alone(bits, frame, &mut scratch, counts)
+                let compressors = &mut self.compressors;
+                compressors.deflate_alone(bits, frame, &mut scratch, counts)
             }
             Way::Context => {
                 let (kind, payload) = message_of(frame);
@@ -352,7 +340,7 @@ impl<N: Network> Shard<N> {
         conn.outbox.append(&mut self.pool, sent);
         counts.messages_sent += 1;
         scratch.shrink_to(SCRATCH_KEPT_MAX);
-        self.deflaters.scratch = scratch;
+        self.compressors.scratch = scratch;
         self.touch(id);
         // The context may have been made by this message.
         self.account(id);

@@ -302,7 +302,7 @@ impl<N: Network> Shard<N> {
         conn.outbox.append_raw(&mut self.pool, &response);
         if let Some(agreement) = &upgrade.deflate {
             let level = self.config.compression.level();
-            let inflaters = self.deflaters.inflaters.clone();
+            let inflaters = self.compressors.inflaters.clone();
             conn.protocol
                 .enable_deflate(agreement.parameters, level, inflaters);
         }

@@ -14,7 +14,7 @@ use crate::addresses::{Addresses, Bucket};
 use crate::batch::EventBatch;
 use crate::clock::{ticks, Clock, Draw, Tick};
 use crate::commands::CommandQueue;
-use crate::compressing::Deflaters;
+use crate::compressing::Compressors;
 use crate::connection::Conn;
 use crate::deadlines::UNREAD_GRACE;
 use crate::ids::{ConnId, ListenerId};
@@ -73,7 +73,7 @@ pub struct Shard<N: Network = MioNetwork> {
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
     pub(crate) pool: Pool,
-    pub(crate) deflaters: Deflaters,
+    pub(crate) compressors: Compressors,
     pub(crate) sealing: Sealing,
     /// TLS handshakes that may still be carried on in this turn.
     pub(crate) tls_handshakes_left: usize,
@@ -129,7 +129,7 @@ impl<N: Network> Shard<N> {
             rooms: Rooms::default(),
             timers: Timers::new(),
             pool: Pool::default(),
-            deflaters: Deflaters::new(config.compression.level()),
+            compressors: Compressors::new(config.compression.level()),
             sealing: Sealing::default(),
             tls_handshakes_left: 0,
             listeners: Vec::new(),

@@ -92,6 +92,62 @@ impl Deflater {
     }
 }
 
+/// Windows a compressor can have.
+const WINDOWS: usize = (WINDOW_BITS_MAX - WINDOW_BITS_MIN + 1) as usize;
+
+/// Compressors for messages that refer to none before, one for each window, each made when it is
+/// first needed. All connections of a thread can use the same: none of them keeps memory for it.
+#[derive(Debug)]
+pub struct Deflaters {
+    level: u8,
+    /// Usually one: clients that ask for a smaller window are few.
+    by_window: [Option<Deflater>; WINDOWS],
+}
+
+impl Deflaters {
+    /// Make none yet, of a level of 1 (fast) to 9 (small).
+    pub fn new(level: u8) -> Self {
+        Self {
+            level,
+            by_window: Default::default(),
+        }
+    }
+
+    /// Return the level.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Append a message as one unmasked frame that is compressed on its own, with a window of 9 to
+    /// 15 bits. False if it is to be sent plain, and then `out` is as before: a short message, or
+    /// one that would not shrink.
+    pub fn deflate_frame(
+        &mut self,
+        bits: u8,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let index = usize::from(bits.saturating_sub(WINDOW_BITS_MIN));
+        let Some(place) = self.by_window.get_mut(index) else {
+            return false;
+        };
+        if payload.len() < DEFLATE_BYTES_MIN {
+            return false;
+        }
+        let deflater = place.get_or_insert_with(|| Deflater::new(self.level, bits));
+        deflater.reset();
+        let start = out.len();
+        let is_made = deflater.deflate_frame(opcode, payload, out);
+        let header = encode_header(opcode, payload.len(), true, false, None);
+        let has_shrunk = out.len() - start < header.as_slice().len() + payload.len();
+        if !has_shrunk {
+            out.truncate(start);
+        }
+        is_made && has_shrunk
+    }
+}
+
 /// Append a frame with RSV1 whose payload `append` makes, unless that returns false.
 pub(crate) fn append_frame(
     opcode: Opcode,

@@ -54,7 +54,7 @@ mod utf8;
 
 pub use crate::closing::{is_sendable_close_code, State};
 pub use crate::connection::Connection;
-pub use crate::deflating::{deflate_overhead_max, Deflater, DEFLATE_BYTES_MIN};
+pub use crate::deflating::{deflate_overhead_max, Deflater, Deflaters, DEFLATE_BYTES_MIN};
 pub use crate::error::{SendError, Violation};
 pub use crate::events::{Decoded, Event, MaskingKeys, Payload, Role};
 pub use crate::inflating::Inflaters;

@@ -69,7 +69,7 @@ mod _engine {
     #[pymodule_export]
     use crate::sending::{Completed, HandleBase};
     #[pymodule_export]
-    use crate::server::{judge_upgrade, ServerSession};
+    use crate::server::ServerSession;
     #[pymodule_export]
     use crate::stepping::Stepper;
 }

@@ -4,9 +4,13 @@
 //!
 //! 1. Messages become the dicts that ASGI applications receive; nothing is built twice.
 //! 2. At most `messages_max` are decoded at a time; bytes beyond stay here, undecoded.
+//!    So they do once `DECODED_BYTES_MAX` were decoded: a few compressed bytes may become many.
 //! 3. A ping is answered here. While the peer takes nothing only the latest ping is (§5.5.3).
 //! 4. The mutex is never held while a Python object is made: making one may run a finalizer.
+//! 5. Compressed messages refer to none before (RFC 7692 §7.1.1), so that an idle connection keeps
+//!    no window; what compresses them belongs to the thread.
 
+use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::buffer::PyBuffer;
@@ -16,7 +20,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyList, PyString};
 use wynd_protocol::frames::{encode_frame, encode_header, Opcode};
 use wynd_protocol::handshake::{judge, HeadLimits, Judged, Origins, Policy, Refusal};
-use wynd_protocol::{Connection, Event, Limits, MessageKind, Payload, Role, Violation};
+use wynd_protocol::{
+    Connection, DeflateParameters, Deflaters, Event, Inflaters, Limits, MessageKind, Payload, Role,
+    Violation, DEFLATE_BYTES_MIN,
+};
 
 use crate::errors::lone_surrogate;
 use crate::faults;
@@ -24,6 +31,17 @@ use crate::raw;
 
 /// Bytes that may wait for the end of a turn; a frame beyond goes out with them at once.
 const TURN_BYTES_MAX: usize = 64 * 1024;
+
+/// Payload bytes of one call after which the rest stays undecoded; one message may be longer.
+const DECODED_BYTES_MAX: usize = 256 * 1024;
+
+/// Compression level, of 1 to 9; zlib's own choice.
+const LEVEL: u8 = 6;
+
+thread_local! {
+    static DEFLATERS: RefCell<Deflaters> = RefCell::new(Deflaters::new(LEVEL));
+    static INFLATERS: Inflaters = Inflaters::default();
+}
 
 /// Bits of `ServerSession.flags`.
 const WAITS_TO_LEAVE: u8 = 1;
@@ -49,18 +67,22 @@ struct Session {
     is_choked: bool,
     /// The latest ping that came while the peer took nothing.
     held_ping: Option<Vec<u8>>,
+    /// Payload bytes that the latest call decoded.
+    decoded: usize,
 }
 
 /// A decoded message; the payload is in the input or in a buffer of its own.
 type Message = (MessageKind, Payload);
 
 impl Session {
-    /// Decode `input` until `messages_max` messages are found; keep what is left of it.
+    /// Decode `input` until `messages_max` messages or `DECODED_BYTES_MAX` are found; keep what is
+    /// left of it.
     fn decode(&mut self, input: &mut [u8], messages_max: usize) -> Vec<Message> {
         faults::at("session");
         let mut found = Vec::new();
         let mut start = 0;
-        while found.len() < messages_max {
+        self.decoded = 0;
+        while found.len() < messages_max && self.decoded < DECODED_BYTES_MAX {
             let rest = input.get_mut(start..).unwrap_or(&mut []);
             let decoded = match self.connection.decode(&self.limits, rest) {
                 Ok(decoded) => decoded,
@@ -71,7 +93,10 @@ impl Session {
             };
             match decoded.event {
                 None => return found,
-                Some(Event::Message(kind, payload)) => found.push((kind, shift(payload, start))),
+                Some(Event::Message(kind, payload)) => {
+                    self.decoded += bytes_of(&payload, rest).len();
+                    found.push((kind, shift(payload, start)));
+                }
                 Some(Event::Ping(payload)) => self.answer(bytes_of(&payload, rest)),
                 Some(Event::Pong(_)) => self.pong_arrived = true,
                 Some(Event::Close { code, reason }) => {
@@ -84,6 +109,18 @@ impl Session {
         self.rest
             .extend_from_slice(input.get(start..).unwrap_or(&[]));
         found
+    }
+
+    /// Put a message into the turn's buffer compressed; false if it goes plain.
+    fn deflate(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        let Some(agreed) = self.connection.deflate_parameters() else {
+            return false;
+        };
+        let bits = agreed.server_max_window_bits;
+        payload.len() >= DEFLATE_BYTES_MIN
+            && DEFLATERS.with_borrow_mut(|deflaters| {
+                deflaters.deflate_frame(bits, opcode, payload, &mut self.out)
+            })
     }
 
     fn answer(&mut self, ping: &[u8]) {
@@ -156,6 +193,7 @@ impl ServerSession {
             drop(session);
             return Err(PyValueError::new_err("the close frame was sent already"));
         }
+        let is_deflated = session.deflate(opcode, payload);
         if direct && session.out.is_empty() {
             drop(session);
             let header = encode_header(opcode, payload.len(), true, false, None);
@@ -168,7 +206,9 @@ impl ServerSession {
             })
             .map(Some);
         }
-        encode_frame(opcode, payload, &mut session.out);
+        if !is_deflated {
+            encode_frame(opcode, payload, &mut session.out);
+        }
         if !direct && session.out.len() < TURN_BYTES_MAX {
             return Ok(None);
         }
@@ -196,9 +236,55 @@ impl ServerSession {
                 pong_arrived: false,
                 is_choked: false,
                 held_ping: None,
+                decoded: 0,
             }),
             messages_max: messages_max.max(1),
         }
+    }
+
+    /// Judge the head of an upgrade request, its empty line included; before anything else.
+    ///
+    /// Returns `(value of Sec-WebSocket-Accept, value of Sec-WebSocket-Extensions, b"")`, or
+    /// `(None, "", the refusing response)`. Who may connect is the application's affair: any Origin
+    /// passes.
+    #[pyo3(signature = (head, *, deflates=false, head_bytes_max=65_536, head_fields_max=256))]
+    fn judge<'py>(
+        &self,
+        py: Python<'py>,
+        head: &[u8],
+        deflates: bool,
+        head_bytes_max: usize,
+        head_fields_max: usize,
+    ) -> (Option<Bound<'py, PyBytes>>, String, Bound<'py, PyBytes>) {
+        let limits = HeadLimits {
+            bytes_max: head_bytes_max,
+            fields_max: head_fields_max,
+        };
+        let policy = Policy {
+            origins: &Origins::Any,
+            subprotocols: &[],
+            secure: false,
+            deflate: deflates.then_some(DeflateParameters::SHARED),
+        };
+        let refusal = match judge(head, &limits, &policy) {
+            Ok(Judged::Upgrade(upgrade)) => {
+                let mut extensions = String::new();
+                if let Some(agreement) = upgrade.deflate {
+                    extensions = agreement.answer();
+                    let inflaters = INFLATERS.with(Inflaters::clone);
+                    self.lock()
+                        .connection
+                        .enable_deflate(agreement.parameters, LEVEL, inflaters);
+                }
+                let accept_key = PyBytes::new(py, &upgrade.accept_key);
+                return (Some(accept_key), extensions, PyBytes::new(py, b""));
+            }
+            Ok(Judged::Plain(_)) => Refusal::UpgradeRequired,
+            Err(refusal) => refusal,
+        };
+        let mut out = Vec::new();
+        refusal.write(&mut out);
+        (None, String::new(), PyBytes::new(py, &out))
     }
 
     /// Decode what arrived; return `websocket.receive` events.
@@ -323,6 +409,12 @@ impl ServerSession {
         }
     }
 
+    /// Payload bytes that the latest `receive` decoded.
+    #[getter]
+    fn decoded(&self) -> usize {
+        self.lock().decoded
+    }
+
     /// What needs attention, as bits; reading it forgets that a pong arrived.
     #[getter]
     fn flags(&self) -> u8 {
@@ -373,41 +465,4 @@ impl ServerSession {
             .map_err(|_| PyTypeError::new_err("bytes of a websocket.send must be bytes"))?;
         self.put(py, Opcode::Binary, &buffer.to_vec(py)?, direct)
     }
-}
-
-/// Judge the head of an upgrade request, its empty line included.
-///
-/// Returns `(value of Sec-WebSocket-Accept, b"")`, or `(None, the refusing response)`. Who may
-/// connect is the application's affair: any Origin passes.
-#[pyfunction]
-#[pyo3(signature = (head, *, head_bytes_max=65_536, head_fields_max=256))]
-pub fn judge_upgrade<'py>(
-    py: Python<'py>,
-    head: &[u8],
-    head_bytes_max: usize,
-    head_fields_max: usize,
-) -> (Option<Bound<'py, PyBytes>>, Bound<'py, PyBytes>) {
-    let limits = HeadLimits {
-        bytes_max: head_bytes_max,
-        fields_max: head_fields_max,
-    };
-    let policy = Policy {
-        origins: &Origins::Any,
-        subprotocols: &[],
-        secure: false,
-        deflate: None,
-    };
-    let refusal = match judge(head, &limits, &policy) {
-        Ok(Judged::Upgrade(upgrade)) => {
-            return (
-                Some(PyBytes::new(py, &upgrade.accept_key)),
-                PyBytes::new(py, b""),
-            )
-        }
-        Ok(Judged::Plain(_)) => Refusal::UpgradeRequired,
-        Err(refusal) => refusal,
-    };
-    let mut out = Vec::new();
-    refusal.write(&mut out);
-    (None, PyBytes::new(py, &out))
 }

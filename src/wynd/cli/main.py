@@ -56,6 +56,7 @@ def _serve(options: argparse.Namespace, given: list[str]) -> int:
         proxy_protocol=options.proxy_protocol,
         root_path=options.root_path,
         log_level=options.log_level,
+        compression=options.compression,
         drain_s=options.drain,
         fd=options.fd,
         reuse_port=options.reuse_port,
@@ -94,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--root-path", default="", metavar="PATH", help="what a proxy takes away")
     serve.add_argument("--log-level", choices=LEVELS, default="info", help="(info)")
+    serve.add_argument(
+        "--compression", choices=("off", "shared"), default="off", help="of ASGI WebSockets (off)"
+    )
     serve.add_argument("--drain", type=_seconds, default=30.0, metavar="SECONDS", help="(30)")
     serve.add_argument("--app-dir", default=".", metavar="FOLDER", help="where modules are (.)")
     for hidden in ("--worker", "--reuse-port"):

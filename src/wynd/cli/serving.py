@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from wynd.cli.failure import Failure
 
@@ -36,6 +36,7 @@ class ServeOptions:
     proxy_protocol: bool = False
     root_path: str = ""
     log_level: str = "info"
+    compression: Literal["off", "shared"] = "off"
     drain_s: float = 30.0
     fd: int | None = None
     """A listening socket that the supervisor opened."""
@@ -113,6 +114,7 @@ def serve_application(
             proxy_protocol=options.proxy_protocol,
             root_path=options.root_path,
             log_level=options.log_level,
+            compression=options.compression,
             drain_s=options.drain_s,
             **listener,
         )

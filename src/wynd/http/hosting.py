@@ -47,10 +47,15 @@ def http_config(
             by default.
         root_path: the part of the path that a proxy in front takes away.
         access_log: whether each answer is logged, by the logger "uvicorn.access".
-        options: further arguments of `uvicorn.Config`; those about sockets have no effect. `ws` is
-            `WyndProtocol` by default.
+        options: further arguments of `uvicorn.Config`; those about sockets have no effect. By
+            default `ws` is `WyndProtocol` and `ws_per_message_deflate` is off.
     """
-    defaults: dict[str, Any] = {"log_config": None, "server_header": False, "ws": WyndProtocol}
+    defaults: dict[str, Any] = {
+        "log_config": None,
+        "server_header": False,
+        "ws": WyndProtocol,
+        "ws_per_message_deflate": False,
+    }
     return Config(
         app,
         root_path=root_path,

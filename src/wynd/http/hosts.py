@@ -7,7 +7,7 @@ signals and prints nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from wynd.engines.base import ListenerOptions
 
@@ -47,6 +47,9 @@ class HostConfig:
     """Seconds after which a stop aborts what is left."""
     log_level: str = "warning"
     """Of uvicorn's loggers; at "info" they name paths, with their query."""
+    compression: Literal["off", "shared"] = "off"
+    """Whether the application's own WebSockets take offers of permessage-deflate, without context
+    takeover; a mounted Wynd has its own `compression`."""
 
     @property
     def proxies(self) -> tuple[str, ...]:

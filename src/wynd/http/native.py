@@ -80,6 +80,7 @@ class NativeHost:
             root_path=config.root_path,
             log_level=config.log_level,
             access_log=config.log_level in ("info", "debug", "trace"),
+            ws_per_message_deflate=config.compression == "shared",
         )
         self._config.app = app
         self._config.proxy_headers = bool(config.proxies)

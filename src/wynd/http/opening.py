@@ -82,8 +82,9 @@ def accepting(
     offered: Sequence[str],
     message: dict[str, Any],
     defaults: Iterable[Header],
+    extensions: str = "",
 ) -> bytes:
-    """Return the 101 of a `websocket.accept`.
+    """Return the 101 of a `websocket.accept`, with the value of Sec-WebSocket-Extensions, if any.
 
     Raises:
         ValueError: a subprotocol that was not offered, a malformed field, or one that belongs to
@@ -95,6 +96,8 @@ def accepting(
         b"Connection: Upgrade",
         b"Sec-WebSocket-Accept: " + accept_key,
     ]
+    if extensions:
+        lines.append(b"Sec-WebSocket-Extensions: " + extensions.encode("ascii"))
     subprotocol = message.get("subprotocol")
     if subprotocol:
         if subprotocol not in offered:

@@ -124,6 +124,7 @@ def _uvicorn_config(app: Any, config: HostConfig) -> uvicorn.Config:
         forwarded_allow_ips=config.trusted_proxies or None,
         server_header=False,
         root_path=config.root_path,
+        ws_per_message_deflate=config.compression == "shared",
     )
 
 

@@ -245,6 +245,8 @@ def host_config(
     config = HostConfig(listener=listener, **options)
     if not 0 <= config.drain_s < math.inf:
         raise ValueError(f"drain_s must be a number of seconds from 0 on, not {config.drain_s!r}")
+    if config.compression not in ("off", "shared"):
+        raise ValueError(f'compression must be "off" or "shared", not {config.compression!r}')
     trusted = TrustedProxies(config.proxies)
     if config.proxy_protocol:
         if not trusted:

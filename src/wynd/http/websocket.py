@@ -35,7 +35,7 @@ from uvicorn.protocols.utils import (
     is_ssl,
 )
 
-from wynd._engine import ServerSession, judge_upgrade
+from wynd._engine import ServerSession
 from wynd.http.opening import accepting, denying, head_of, scope_of
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ EARLY_BYTES_MAX = 64 * 1024  # bytes after the head, before the application acce
 class WyndProtocol(asyncio.BufferedProtocol):
     """One connection; uvicorn makes it from a request that asks for an upgrade.
 
-    `ws_max_size`, `ws_max_queue`, `ws_ping_interval` and `ws_ping_timeout` of uvicorn's
-    configuration hold. Compression is not negotiated.
+    `ws_max_size` (bytes after inflating), `ws_max_queue`, `ws_ping_interval`, `ws_ping_timeout` and
+    `ws_per_message_deflate` of uvicorn's configuration hold. Compression keeps no context between
+    messages, and leaves those below 1 KiB plain.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class WyndProtocol(asyncio.BufferedProtocol):
             message_bytes_max=config.ws_max_size, messages_max=config.ws_max_queue
         )
         self._accept_key = b""
+        self._extensions = ""
         self._buffer = _shared_buffer()
         self._early = bytearray()
         self._denial: dict[str, Any] = {}
@@ -88,6 +90,7 @@ class WyndProtocol(asyncio.BufferedProtocol):
         self._queue: deque[dict[str, Any]] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._disconnect: dict[str, Any] | None = None
+        self._queue_max = max(config.ws_max_queue, 1)
         self._held_bytes = 0
         self._is_held = False
         self._ended_by_peer = False
@@ -133,10 +136,10 @@ class WyndProtocol(asyncio.BufferedProtocol):
         self._is_heard = self._may_write_now = True
         if messages and self._state == OPEN:
             self._queue.extend(messages)
-            self._held_bytes += size
+            self._held_bytes += max(size, self._session.decoded)
             self._wake()
         flags = self._session.flags
-        if flags or self._held_bytes > HELD_BYTES_MAX:
+        if flags or self._held_bytes > HELD_BYTES_MAX or len(self._queue) >= self._queue_max:
             self._attend(flags)
 
     def eof_received(self) -> None:
@@ -181,7 +184,8 @@ class WyndProtocol(asyncio.BufferedProtocol):
             self._end_transport()
 
     def _open(self, head: bytes) -> None:
-        accept_key, refusal = judge_upgrade(head)
+        deflates = self.config.ws_per_message_deflate
+        accept_key, self._extensions, refusal = self._session.judge(head, deflates=deflates)
         self._state = ASKED
         if accept_key is None:
             self._state = CLOSING
@@ -208,7 +212,8 @@ class WyndProtocol(asyncio.BufferedProtocol):
 
     def _accept(self, message: dict[str, Any]) -> None:
         defaults = self.server_state.default_headers
-        answer = accepting(self._accept_key, self.scope["subprotocols"], message, defaults)
+        offered, key = self.scope["subprotocols"], self._accept_key
+        answer = accepting(key, offered, message, defaults, self._extensions)
         self._log("[accepted]")
         self._state = OPEN
         self.transport.write(answer)
@@ -363,8 +368,9 @@ class WyndProtocol(asyncio.BufferedProtocol):
         if flags & PONG_OR_BYTES_OUT and not self._is_choked and not self._flush_armed:
             self._flush_armed = True
             self.loop.call_soon(self._flush_turn)
-        full = flags & HOLDS_INPUT or (self._queue and self._held_bytes > HELD_BYTES_MAX)
-        if full and not self._is_held and self._state == OPEN:
+        queued, held = len(self._queue), self._held_bytes
+        full = queued >= self._queue_max or (queued and held > HELD_BYTES_MAX)
+        if (full or flags & HOLDS_INPUT) and not self._is_held and self._state == OPEN:
             self._is_held = True
             self.transport.pause_reading()
         elif flags & HOLDS_INPUT and self._state == CLOSING:

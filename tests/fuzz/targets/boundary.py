@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.conftest import NATIVE_IS_BUILT
 from tests.fuzz.calling import CODES, SENTENCES, anything, arguments, called, refuse
 from tests.fuzz.drawing import Draw
+from wynd.http.opening import accepting
 
 if TYPE_CHECKING or NATIVE_IS_BUILT:
     from wynd import _engine
@@ -93,15 +94,16 @@ def _check_told(events: Any, bytes_max: int) -> None:
 
 
 def _call_function(draw: Draw) -> None:
-    name = draw.one_of(("encode_frame", "mask", "is_origin_allowed", "judge_upgrade"))
-    function = getattr(_engine, name)
+    session = _engine.ServerSession(message_bytes_max=1)
+    functions = (_engine.encode_frame, _engine.mask, _engine.is_origin_allowed, session.judge)
+    function: Any = draw.one_of(functions)
     if draw.flag():
         called(function, *arguments(draw))
-    elif name == "mask":
+    elif function is _engine.mask:
         key, data, offset = draw.take(4).ljust(4), draw.sized(100), draw.number(2**64 - 1)
         assert function(key, function(key, data, offset=offset), offset=offset) == data
-    elif name == "judge_upgrade":
-        accepted, refusal = function(draw.sized(255), head_bytes_max=draw.number(255))
+    elif function == session.judge:
+        accepted, _, refusal = function(draw.sized(255), head_bytes_max=draw.number(255))
         assert (accepted is None) == refusal.startswith(b"HTTP/1.1 4")
 
 
@@ -112,6 +114,8 @@ def _try_session(draw: Draw) -> None:
     most = draw.one_of((1, 100, 2**20, 2**64 - 1))
     session = _engine.ServerSession(message_bytes_max=most, messages_max=draw.number(40))
     client = _engine.ClientProtocol()
+    if most > 1:
+        _shake_hands(session, client)
     answers = 0
     for _ in range(CALLS_MAX):
         if draw.is_done:
@@ -120,7 +124,7 @@ def _try_session(draw: Draw) -> None:
         if step == 0:
             called(session.receive, draw.sized(255))
         elif step == 1:
-            frame = called(client.send_text, draw.text(200))
+            frame = called(client.send_text, draw.text(200) * draw.one_of((1, 30)))
             for event in called(session.receive, frame or b"") or ():
                 assert set(event) in ({"type", "text"}, {"type", "bytes"})
         elif step == 2:
@@ -146,3 +150,12 @@ def _try_session(draw: Draw) -> None:
     assert session.ending is None or session.flags & 4
     session.answer_end()
     assert session.flags & 1 == 0
+
+
+def _shake_hands(session: _engine.ServerSession, client: _engine.ClientProtocol) -> None:
+    """Agree on compression."""
+    request = client.handshake_request(compression=True)
+    key, extensions, _ = session.judge(request, deflates=True)
+    assert key is not None
+    client.handshake_response(accepting(key, (), {}, (), extensions))
+    assert client.compressed

@@ -18,7 +18,7 @@ from wynd.http.proxies import TrustedProxies
 from wynd.request import Origins
 
 if TYPE_CHECKING or NATIVE_IS_BUILT:
-    from wynd._engine import is_origin_allowed, judge_upgrade
+    from wynd._engine import ServerSession, is_origin_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def check(data: bytes) -> None:
     request = Request.from_head(head, PEER, is_secure)
     _check_read(request)
     _check_client(request)
-    if NATIVE_IS_BUILT and judge_upgrade(head)[0] is not None:
+    if NATIVE_IS_BUILT and ServerSession(message_bytes_max=1).judge(head)[0] is not None:
         _check_upgrade(head, request, is_secure)
     _check_origins(origin, host, [rule.decode("latin-1")], is_secure)
     _check_answers(fields, target, flags)

@@ -69,6 +69,7 @@ async def test_a_bad_certificate_is_one_sentence(folder: Path, more: list[str]) 
         (["--port", "70000"], "a port is 0 to 65535, not '70000'"),
         (["--workers", "0"], "workers are 1 to 1024, not '0'"),
         (["--log-level", "loud"], "invalid choice: 'loud'"),
+        (["--compression", "dedicated"], "invalid choice: 'dedicated'"),
         (["--drain", "-1"], "seconds are 0 to 86400, not '-1'"),
         (["--drain", "nan"], "seconds are 0 to 86400, not 'nan'"),
         (["--drain", "soon"], "seconds are 0 to 86400, not 'soon'"),

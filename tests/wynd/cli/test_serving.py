@@ -31,6 +31,18 @@ async def test_it_serves_http_and_websocket_and_ends_with_0(tmp_path: Path, endi
         assert socket.close_code == 1012
 
 
+@pytest.mark.parametrize("more", [[], ["--compression", "shared"]])
+async def test_compression_is_off_unless_asked_for(tmp_path: Path, more: list[str]) -> None:
+    (tmp_path / "site_app.py").write_text(APPLICATION)
+    async with wynd_command(tmp_path, "serve", "site_app:app", "--port", "0", *more) as program:
+        port = await program.port()
+        async with connect(f"ws://127.0.0.1:{port}", proxy=None) as socket:
+            agreed = socket.response.headers.get("Sec-WebSocket-Extensions")
+            await socket.send("who")
+            assert await socket.recv() == str(program.process.pid)
+    assert (agreed is not None) == bool(more)
+
+
 async def test_a_unix_socket(tmp_path: Path) -> None:
     (tmp_path / "site_app.py").write_text(APPLICATION)
     async with wynd_command(tmp_path, "serve", "site_app:app", "--uds", "s") as program:

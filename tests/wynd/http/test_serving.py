@@ -30,6 +30,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         ({"port": 1, "trusted_proxies": "proxy.example"}, ValueError),
         ({"port": 1, "proxy_protocol": True}, ValueError),
         ({"port": 1, "drain_s": -1.0}, ValueError),
+        ({"port": 1, "compression": "dedicated"}, ValueError),
         ({"port": 1, "drain_s": float("nan")}, ValueError),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import zlib
 from typing import Any
 
 import pytest
@@ -10,13 +12,28 @@ import websockets.exceptions
 from websockets.asyncio.client import connect
 
 from tests.waiting import eventually
-from tests.wynd.http.serving import WAIT_S, Server, close, peer_of, ping, pong, serving, text
+from tests.wynd.http.serving import (
+    HOSTS,
+    KEY,
+    WAIT_S,
+    Served,
+    Server,
+    close,
+    peer_of,
+    ping,
+    pong,
+    served_by,
+    serving,
+    text,
+)
+from wynd._engine import encode_frame
+from wynd.http import Server as NativeServer
 
 
-def client(server: Server, path: str = "/", **options: Any) -> Any:
-    """A client of the `websockets` package."""
+def client(server: Server | Served, path: str = "/", **options: Any) -> Any:
+    """A client of the `websockets` package; it offers no compression unless told to."""
     address = f"ws://127.0.0.1:{server.port}{path}"
-    return connect(address, proxy=None, compression=None, **options)
+    return connect(address, **{"proxy": None, "compression": None, **options})
 
 
 class App:
@@ -118,6 +135,73 @@ async def test_bytes_sent_before_the_answer_are_kept() -> None:
         seen.set()
         assert (await head).startswith(b"HTTP/1.1 101 ")
         assert await peer.frame() == (1, b"early")
+
+
+# Compression (RFC 7692)
+
+DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+
+def deflated(content: bytes) -> bytes:
+    """A masked text frame that is compressed without a context."""
+    compressor = zlib.compressobj(wbits=-15)
+    payload = compressor.compress(content) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return encode_frame(1, payload.removesuffix(b"\0\0\xff\xff"), rsv1=True, masking_key=KEY)
+
+
+async def test_messages_of_a_kibibyte_go_compressed_and_each_on_its_own() -> None:
+    async with serving(App()) as server, peer_of(server) as peer:
+        answer = await peer.shake_hands("/", DEFLATE)
+        agreed = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        assert b"Sec-WebSocket-Extensions: " + agreed + b"\r\n" in answer
+        for _ in range(2):
+            peer.send(deflated(b"ab" * 5000))
+            first, length = await peer.reader.readexactly(2)
+            assert (first, length < 126) == (0x80 | 0x40 | 1, True)
+            payload = await peer.reader.readexactly(length)
+            inflated = zlib.decompressobj(wbits=-15).decompress(payload + b"\0\0\xff\xff")
+            assert inflated == b"ab" * 5000
+        peer.send(text("x" * 1023), deflated(b"short"))
+        assert [await peer.frame(), await peer.frame()] == [(1, b"x" * 1023), (1, b"short")]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_client_that_compresses_is_understood(host: str) -> None:
+    noise = random.Random(1).randbytes(300_000)
+    async with (
+        served_by(host, App()) as server,
+        client(server, compression="deflate") as socket,
+    ):
+        for message in ("grün" * 5000, noise, "", b"short", noise[:1024]):
+            await socket.send(message)
+            assert await socket.recv() == message
+
+
+async def test_compression_is_declined_where_that_is_said_and_by_default_of_our_server() -> None:
+    async with serving(App(), ws_per_message_deflate=False) as server, peer_of(server) as peer:
+        assert b"Sec-WebSocket-Extensions" not in await peer.shake_hands("/", DEFLATE)
+        peer.send(deflated(b"ab"))
+        assert (await peer.closing())[0] == 1002
+    for mode, is_agreed in (("off", False), ("shared", True)):
+        options: dict[str, Any] = {"host": "127.0.0.1", "compression": mode}
+        async with (
+            NativeServer(App()).serving(0, **options) as native,
+            peer_of(Served(int(native.addresses[0][1]))) as peer,
+        ):
+            answer = await peer.shake_hands("/", DEFLATE)
+            assert (b"Sec-WebSocket-Extensions" in answer) is is_agreed
+
+
+async def test_the_limit_of_a_message_counts_inflated_bytes() -> None:
+    async with serving(App(), ws_max_size=100_000) as server, peer_of(server) as peer:
+        await peer.shake_hands("/", DEFLATE)
+        peer.send(deflated(bytes(100_000)))
+        first, _ = await peer.reader.readexactly(2)
+        assert first == 0x80 | 0x40 | 1
+    async with serving(App(), ws_max_size=100_000) as server, peer_of(server) as peer:
+        await peer.shake_hands("/", DEFLATE)
+        peer.send(deflated(bytes(100_001)))
+        assert (await peer.closing())[0] == 1009
 
 
 # The handshake
@@ -470,6 +554,57 @@ async def test_many_small_messages_at_once_are_held_undecoded() -> None:
         goes_on.set()
         for number in range(3000):
             assert await peer.frame() == (1, str(number).encode())
+
+
+async def test_what_compressed_messages_become_is_held_in_bounds() -> None:
+    started, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Busy(App):
+        async def answer(self, event: dict[str, Any], send: Any) -> None:
+            started.set()
+            await goes_on.wait()
+
+    app = Busy()
+    async with serving(app) as server, peer_of(server) as peer:
+        await peer.shake_hands("/", DEFLATE)
+        bomb = deflated(bytes(200_000))
+        peer.send(bomb)
+        await started.wait()
+        (protocol,) = server.server_state.connections
+        queue: Any = protocol._queue  # type: ignore[union-attr]
+        peer.send(bomb)  # some 200 bytes on the wire
+        await eventually(lambda: not protocol.transport.is_reading())
+        peer.send(*300 * [bomb])
+        assert len(queue) == 1
+        goes_on.set()
+        peer.send(close(1000))
+        assert (await app.disconnect())["code"] == 1000
+    assert len(app.events) == 303
+
+
+async def test_reading_stops_at_the_queues_end_however_slowly_messages_come() -> None:
+    started, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Busy(App):
+        async def answer(self, event: dict[str, Any], send: Any) -> None:
+            started.set()
+            await goes_on.wait()
+
+    app = Busy()
+    async with serving(app, ws_max_queue=4) as server, peer_of(server) as peer:
+        await peer.shake_hands()
+        peer.send(text("first"))
+        await started.wait()
+        (protocol,) = server.server_state.connections
+        queue: Any = protocol._queue  # type: ignore[union-attr]
+        for number in range(4):
+            peer.send(text(str(number)))
+            await eventually(lambda number=number: len(queue) == number + 1)  # type: ignore[misc]
+        assert not protocol.transport.is_reading()
+        goes_on.set()
+        peer.send(text("last"), close(1000))
+        assert (await app.disconnect())["code"] == 1000
+    assert len(app.events) == 7
 
 
 async def test_send_waits_while_the_peer_does_not_read() -> None:
