@@ -37,6 +37,7 @@ async def test_compression_is_off_unless_asked_for(tmp_path: Path, more: list[st
     async with wynd_command(tmp_path, "serve", "site_app:app", "--port", "0", *more) as program:
         port = await program.port()
         async with connect(f"ws://127.0.0.1:{port}", proxy=None) as socket:
+            assert socket.response is not None
             agreed = socket.response.headers.get("Sec-WebSocket-Extensions")
             await socket.send("who")
             assert await socket.recv() == str(program.process.pid)
