@@ -1,7 +1,7 @@
-"""The server that the pack runs against: `echo_server.py native|portable [FOLDER|- [PORT]]`.
+"""The server that the pack runs against: `echo_server.py native|portable|asgi [FOLDER|- [PORT]]`.
 
-Writes its port. With a folder it speaks TLS with the certificate there. The native engine
-compresses if asked to.
+Writes its port. With a folder it speaks TLS with the certificate there. "asgi" is an application
+whose WebSockets `WyndProtocol` carries. It and the native engine compress if asked to.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wynd import BinaryMessage, ConnectionHandle, Limits, TextMessage, Tls, Wynd
+from wynd.http import serve
 
 
 def main() -> None:
@@ -20,6 +21,11 @@ def main() -> None:
     if sys.argv[2:] and sys.argv[2] != "-":
         folder = Path(sys.argv[2])
         tls = Tls(folder / "server.pem", folder / "server.key")
+    port = int(sys.argv[3]) if sys.argv[3:] else 0
+    options: dict[str, Any] = {"host": "127.0.0.1", "tls": tls}
+    if engine == "asgi":
+        serve(asgi_echo, port, listening, compression="shared", **options)
+        return
     limits = Limits(ping_interval_s=None)  # the first ping comes at random, also amid a case
     compression: Any = "shared" if engine == "native" else "off"
     wynd = Wynd(engine=engine, compression=compression, limits=limits)
@@ -32,12 +38,23 @@ def main() -> None:
     async def binary(message: BinaryMessage, handle: ConnectionHandle) -> None:
         await handle.send_binary(message.data)
 
-    def listening(addresses: Any) -> None:
-        sys.stdout.write(f"{addresses[0][1]}\n")
-        sys.stdout.flush()
+    wynd.run(port, listening, **options)
 
-    port = int(sys.argv[3]) if sys.argv[3:] else 0
-    wynd.run(port, listening, host="127.0.0.1", tls=tls)
+
+async def asgi_echo(scope: Any, receive: Any, send: Any) -> None:
+    """Accept, and send back what comes."""
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({**event, "type": "websocket.send"})
+
+
+def listening(addresses: Any) -> None:
+    """Write the port."""
+    sys.stdout.write(f"{addresses[0][1]}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pack against both engines, with and without TLS.
+"""The pack against both engines, and its frames against `WyndProtocol`, with and without TLS.
 
 On the portable engine the host server shakes hands and frames; where its outcome differs, `HOST`
 says which it is, and a difference that is gone is an error too.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,26 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def server(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server process of its own for each kind."""
-    folder = tmp_path_factory.mktemp("certificates")
+    with running(kind, tmp_path_factory.mktemp("certificates")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["asgi", "asgi, TLS"])
+def asgi_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """An ASGI application, whose WebSockets `WyndProtocol` carries."""
+    require_native()
+    with running(str(request.param), tmp_path_factory.mktemp("certificates")) as server:
+        yield server
+
+
+@contextmanager
+def running(kind: str, folder: Path) -> Iterator[Server]:
     authority = Authority(folder)
     authority.issue()
-    engine, _, tls = kind.partition(", ")
-    arguments = [sys.executable, str(PROGRAM), engine, *((str(folder),) if tls else ())]
+    served, _, tls = kind.partition(", ")
+    arguments = [sys.executable, str(PROGRAM), served, *((str(folder),) if tls else ())]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -84,6 +100,15 @@ async def test_frames_are_answered_as_they_must_be(
 ) -> None:
     seen = await run_frames(server, case)
     assert seen == wanted(kind, case.group, case.name), case.rule
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in FRAME_CASES if not case.is_ours],  # those are limits of a Wynd
+    ids=lambda case: f"{case.group}: {case.name}",
+)
+async def test_asgi_websockets_answer_alike(asgi_server: Server, case: FrameCase) -> None:
+    assert await run_frames(asgi_server, case) == "", case.rule
 
 
 def test_the_pack_is_as_large_as_it_says() -> None:
