@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.chat.lines import Crowd
 from bench.chat.serving import Meter, wynd_chat
+from bench.measure import Failed
 from bench.polite import percentile
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def sending(senders: int, seconds: float, *, shared: bool = False) -> dict[str, 
         finally:
             crowd.close()
     count = len(tally.waits_s)
+    if not count:
+        raise Failed(f"{senders} senders: nothing was acknowledged within {seconds:g} s")
     return asdict(
         Sending(
             senders=senders,

@@ -401,6 +401,7 @@ class Wynd:
         try:
             refuse_second_listen(options, self.addresses)
             self._addresses[number] = await engine.listen(number, options)
+            self._watch_loop(loop)  # not before: opening loads modules, and nobody is served yet
             if options.tls is not None:
                 self._reload_signal.install(loop)
         except BaseException:
@@ -448,9 +449,13 @@ class Wynd:
         engine.on_lost = self._engine_lost
         engine.start(loop, self._dispatcher)
         self._engine, self._registry = engine, registry
-        self._watch = watch_loop(loop)
         self._stopped = loop.create_future()
         return self._dispatcher
+
+    def _watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Name in the log whoever blocks the loop from now on."""
+        if self._watch is None:
+            self._watch = watch_loop(loop)
 
     def _make_engine(self, wanted: str) -> Engine:
         arguments = (self._limits, self._origins, self._subprotocols, self._compression)
@@ -500,7 +505,9 @@ class Wynd:
 
             if self._engine is None and self._engine_choice == "native":
                 raise EngineUnavailable('another server hosts this Wynd; use engine="auto"')
-            engine = self._start(asyncio.get_running_loop(), "portable")
+            loop = asyncio.get_running_loop()
+            engine = self._start(loop, "portable")
+            self._watch_loop(loop)
             if scope["type"] == "lifespan":
                 await answer_lifespan(receive, send, self.stop)
             elif isinstance(engine, PortableEngine):
@@ -518,12 +525,16 @@ class Wynd:
         if self._engine is not None:
             raise RuntimeError("this Wynd listens by itself already; mount another one")
         self._run_on(engine, loop)
+        self._watch_loop(loop)
         self._asks_mounted()
 
     def _serve_in_memory(self) -> Engine:
         """Start without a listener, for `wynd.testing`."""
         wanted = "portable" if self._engine_choice == "portable" else "native"
-        return self._start(asyncio.get_running_loop(), wanted)
+        loop = asyncio.get_running_loop()
+        engine = self._start(loop, wanted)
+        self._watch_loop(loop)
+        return engine
 
     def _asks_mounted(self) -> bool:
         """Return whether on_request decides about connections no listener brought."""

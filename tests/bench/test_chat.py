@@ -78,7 +78,7 @@ def test_a_listener_counts_each_message_once_however_it_is_cut(
 @pytest.mark.timeout(120)
 def test_the_smallest_run_writes_its_figures(native_engine: None, tmp_path: Path) -> None:
     target = tmp_path / "chat.json"
-    small = {"rounds": 1, "seconds": 0.2, "members": 20, "clients": 20, "idle": 20}
+    small = {"rounds": 1, "seconds": 0.5, "members": 20, "clients": 20, "idle": 20}
     arguments = [part for name, value in small.items() for part in (f"--{name}", str(value))]
     done = subprocess.run(
         [sys.executable, "-m", "bench.chat", *arguments, "--to", str(target)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -101,6 +102,27 @@ async def test_the_same_function_is_named_once_in_a_while(named: Named) -> None:
         assert len(named.texts) == 2
     finally:
         watch.stop()
+
+
+def test_opening_a_listener_blocks_nobody_however_long_its_modules_take() -> None:
+    program = """if True:
+        import asyncio, sys, time, wynd
+
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "uvicorn":
+                    time.sleep(0.5)
+
+        async def main():
+            async with wynd.Wynd(engine="portable").serving(0):
+                pass
+
+        sys.meta_path.insert(0, Slow())
+        asyncio.run(main())
+        assert "uvicorn" in sys.modules
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_applications_on_one_loop_name_a_blocker_once(named: Named) -> None:

@@ -51,6 +51,7 @@ async def test_racing_repeats_from_several_connections_are_one_message(server: C
     assert [row[2:] for row in server.stored()] == [("the-cid", 1), ("the-last", 2)]
 
 
+@pytest.mark.timeout(90)  # three starts of a server
 async def test_a_repeat_after_a_kill_and_a_restart_is_the_first_message(server: ChatServer) -> None:
     alice = await ChatClient.connect(server.port)
     token = await alice.name("Alice")
