@@ -5,14 +5,17 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run setup build fix check check-python check-types check-rust check-architecture \
-	licences constraints test test-programs test-rust test-python test-other-pythons test-portable test-pythons nightly coverage \
+	licences constraints test test-programs test-rust test-python test-other-pythons test-twins test-variants test-portable test-pythons nightly coverage \
 	coverage-gate rust-coverage fuzz audit sbom \
 	dist docs bench bench-chat bench-pages ci clean
 
 BIN := .venv/bin
 HAS_CARGO := $(shell command -v cargo)
-# Tests run on both cores; a file stays on one.
-PARALLEL ?= -n 2 --dist loadfile
+# Tests run on both cores; a file stays on one. In their order: those of one long test, which would
+# come last by their number, would keep the other core waiting.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Tests that reach the whole of what they test: tools/coverage_gate.py runs them.
+GATED := tests/wynd_chat/domain tests/wynd_chat/wire
 # A native module that should be there and is not must not pass as a skipped test.
 export WYND_REQUIRE_NATIVE ?= $(if $(HAS_CARGO),1,0)
 # PyO3 reads the interpreter's configuration at build time.
@@ -69,7 +72,9 @@ endif
 check-architecture: setup
 	$(BIN)/python -m pytest -q tests/architecture
 
-test: setup test-rust coverage-gate test-other-pythons test-twins test-python ## the crates, then everything else over both engines
+test: setup test-rust coverage-gate test-python ## the crates, then everything else over both engines
+
+test-variants: setup test-other-pythons test-twins ## the unit tests under every other Python found, and over the twins of native classes
 
 test-rust: setup
 ifneq ($(HAS_CARGO),)
@@ -78,8 +83,9 @@ else
 	@echo "tests of the crates left out: cargo is not in PATH"
 endif
 
+# What the gate has just run is not run again.
 test-python: test-programs
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) $(patsubst %,--ignore %,$(GATED))
 
 # Browser, proxies, database: found, or installed where that is possible without asking.
 test-programs: setup
@@ -116,7 +122,7 @@ sbom: setup ## what is inside, as CycloneDX, in build/sbom.cdx.json
 
 # What only bytes and values decide is reached whole from its unit tests.
 coverage-gate: setup
-	$(BIN)/python tools/coverage_gate.py
+	$(BIN)/python tools/coverage_gate.py $(GATED)
 
 rust-coverage: setup ## line coverage of the crates; fails below 95 % for wynd-protocol
 	$(BIN)/python -m tools.rust_coverage --gate 95
