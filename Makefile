@@ -127,9 +127,9 @@ coverage-gate: setup
 rust-coverage: setup ## line coverage of the crates; fails below 95 % for wynd-protocol
 	$(BIN)/python -m tools.rust_coverage --gate 95
 
-coverage: setup ## branch coverage of the library by the Python tests
+coverage: setup ## branch coverage of library and chat by the tests inside one process
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --ignore tests/packaging
+	$(BIN)/coverage run -m pytest -q tests/wynd tests/contracts tests/wynd_chat tests/properties
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.fuzz import FURTHER, RUST_TARGETS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,6 +44,9 @@ MEASURING = (
     "tests/e2e/test_leaks.py",
     "tests/bench",
 )
+
+# Tests without a server process of their own.
+IN_PROCESS = ("tests/wynd", "tests/contracts", "tests/wynd_chat", "tests/properties")
 
 
 @dataclass(frozen=True)
@@ -76,16 +81,21 @@ def stages(fuzz_s: int) -> list[Stage]:
     python = sys.executable
     pytest = [python, "-m", "pytest", "-q", "--nightly"]
     cargo = ["cargo", "test", "--release", "--quiet"]
+    fuzz = [python, "-m", "tools.fuzz", "--seconds", str(fuzz_s)]
     return [
         Stage("measured", [*pytest, *MEASURING], is_alone=True),
         Stage(
             "tests",
             [
-                *(*pytest, "-n", "2", "--dist", "loadfile", "--ignore", "tests/simulation"),
+                *(*pytest, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+                *("--ignore", "tests/simulation"),
                 *(word for folder in MEASURING for word in ("--ignore", folder)),
             ],
             is_alone=True,
         ),
+        # The longest first, one in each lane.
+        Stage("fuzz-crates", [*fuzz, *RUST_TARGETS], needs="cargo"),
+        Stage("fuzz-python", [*fuzz, *FURTHER]),
         Stage("chat-simulation", [*pytest, "tests/simulation"]),
         Stage(
             "engine-simulation",
@@ -99,10 +109,10 @@ def stages(fuzz_s: int) -> list[Stage]:
             environment={"PROPTEST_CASES": "100000"},
             needs="cargo",
         ),
-        Stage("fuzz", [python, "-m", "tools.fuzz", "--seconds", str(fuzz_s)], needs="cargo"),
         Stage("miri", ["tools/miri"], needs="cargo"),
         Stage("asan", ["tools/asan"], needs="cargo"),
-        Stage("other-pythons", ["tools/test-pythons", "-q"]),
+        Stage("twins", ["make", "test-twins"]),
+        Stage("other-pythons", ["tools/test-pythons", "-q", *IN_PROCESS]),
         Stage("coverage", ["make", "coverage"]),
         Stage(
             "rust-coverage", [python, "-m", "tools.rust_coverage", "--gate", "95"], needs="cargo"
