@@ -221,6 +221,7 @@ class Workers:
         self._untold_places = list(places)
         self._running: list[_Worker] = []
         self._early_deaths = 0
+        self._waits = False
         self._ends = False
         self._passes_hangup_on = passes_hangup_on
         self._hung_up = False
@@ -228,7 +229,12 @@ class Workers:
         """Those that SIGHUP is still to be passed on to."""
 
     def run(self, files: _Files | None, say: Callable[[str], None]) -> int:
-        """Keep them running until a signal; return the exit code."""
+        """Keep them running until a signal; return the exit code.
+
+        With `files`, one that ends as soon as it starts is told once, and started again when a file
+        has changed.
+        """
+        self._waits = files is not None
         caught = [signal.SIGINT, signal.SIGTERM]
         if self._passes_hangup_on:
             caught.append(signal.SIGHUP)
@@ -243,7 +249,7 @@ class Workers:
                     self._early_deaths = 0
                 elif not self._ends:
                     self._tell_places(say)
-                    self._bury(say, gives_up=files is None)
+                    self._bury(say)
                     self._pass_hangup_on()
         finally:
             self._stop_all()
@@ -276,12 +282,12 @@ class Workers:
                 worker.process.send_signal(signal.SIGHUP)
 
     def _start_missing(self) -> None:
-        if self._early_deaths >= EARLY_DEATHS_MAX:
-            return  # with --reload: until a file changes
+        if self._waits and self._early_deaths:
+            return
         while len(self._running) < self._count:
             self._running.append(_Worker(self._command, self._descriptors))
 
-    def _bury(self, say: Callable[[str], None], *, gives_up: bool) -> None:
+    def _bury(self, say: Callable[[str], None]) -> None:
         for worker in tuple(self._running):
             listened_s = worker.listens_for()
             status = worker.process.poll()
@@ -291,9 +297,12 @@ class Workers:
             worker.close()
             is_early = listened_s is None or listened_s < HEALTHY_S
             self._early_deaths = self._early_deaths + 1 if is_early else 0
-            if self._early_deaths < EARLY_DEATHS_MAX:
-                say(f"worker {worker.process.pid} ended with {status}: starting another")
-            elif gives_up:
+            ended = f"worker {worker.process.pid} ended with {status}"
+            if self._waits and self._early_deaths:
+                say(f"{ended}: waiting for a file to change")
+            elif self._early_deaths < EARLY_DEATHS_MAX:
+                say(f"{ended}: starting another")
+            else:
                 raise Failure("workers end as soon as they start; the log above says why")
 
     def _stop_all(self) -> None:

@@ -179,3 +179,18 @@ async def test_a_changed_file_restarts_the_application(tmp_path: Path) -> None:
         await eventually(lambda: not any(map(is_alive, first)))
         assert await workers_of(port, 1) != first
         assert (await program.ends())[0] == 0
+
+
+async def test_a_broken_file_is_told_once_and_its_repair_serves(tmp_path: Path) -> None:
+    source = tmp_path / "site_app.py"
+    source.write_text("def app(:\n")
+    async with wynd_command(
+        tmp_path, "serve", "site_app:app", "--port", "0", "--reload", "--log-level", "error"
+    ) as program:
+        assert (await program.line()).endswith(" ended with 1: waiting for a file to change")
+        source.write_text(APPLICATION)
+        assert await program.line() == "a file changed: restarting"
+        assert len(await workers_of(await program.port(), 1)) == 1
+        code, _, errors = await program.ends()
+    assert code == 0
+    assert errors.count("SyntaxError") == 1
