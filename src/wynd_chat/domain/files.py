@@ -43,6 +43,9 @@ _INVISIBLE = re.compile(
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
+# Windows drops them, and `clean_line` white space: U+3000 is the last of it.
+_NOT_LAST = "." + "".join(filter(str.isspace, map(chr, range(0x3001))))
+
 
 def clean_file_name(name: str, bytes_max: int) -> str:
     """Return a file's name as it is shown and offered for saving; never a path.
@@ -53,14 +56,14 @@ def clean_file_name(name: str, bytes_max: int) -> str:
     """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     cleaned = _UNWELCOME.sub("_", _INVISIBLE.sub("", clean_line(last)))
-    cleaned = cleaned.strip(" .") if set(cleaned) <= {" ", "."} else cleaned.rstrip(" .")
+    cleaned = cleaned.rstrip(_NOT_LAST)
     if len(cleaned.encode()) > bytes_max:
         stem, dot, extension = cleaned.rpartition(".")
         tail = f"{dot}{extension}"
         if not stem or len(tail.encode()) > EXTENSION_BYTES_MAX:
             stem, tail = cleaned, ""
         kept = stem.encode()[: bytes_max - len(tail.encode())].decode(errors="ignore")
-        cleaned = kept.rstrip(" .") + tail
+        cleaned = kept.rstrip(_NOT_LAST) + tail
     return cleaned or FALLBACK
 
 

@@ -42,6 +42,7 @@ def test_a_hostile_name_becomes_a_harmless_one(name: str) -> None:
         ("\u3164", "file"),
         ("\u115fcat\u034f\U000e0100.p\U000e006eng", "cat.png"),
         ("x.png. .", "x.png"),
+        ("x.png\u202f.", "x.png"),
         ("x" * 300 + ".png", "x" * 196 + ".png"),
         ("ü" * 300 + ".png", "ü" * 98 + ".png"),
         ("x." + "y" * 300, "x." + "y" * 198),
