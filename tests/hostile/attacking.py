@@ -18,11 +18,12 @@ from tests.conformance.wire import CLOSE, TEXT, Frame, frame, head
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["KIB", "MIB", "Attacker", "Victim", "attacked"]
+__all__ = ["KIB", "MIB", "SLACK", "Attacker", "Victim", "attacked"]
 
 PROGRAM = Path(__file__).with_name("server.py")
 DEADLINE_S = 30.0
 KIB, MIB = 1024, 1024 * 1024
+SLACK = 256 * KIB  # a page here and there of interpreter and allocator
 
 
 class Victim:

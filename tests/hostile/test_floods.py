@@ -21,7 +21,7 @@ from tests.conformance.wire import (
     head,
 )
 from tests.conftest import NATIVE_IS_BUILT
-from tests.hostile.attacking import KIB, MIB, Victim, attacked
+from tests.hostile.attacking import KIB, MIB, SLACK, Victim, attacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,6 @@ pytestmark = [
 
 FRAGMENTS_MAX = 16_384
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate"
-SLACK = 256 * KIB  # a page here and there of interpreter and allocator
 
 
 def flood(victim: Victim, piece: bytes, count: int) -> tuple[int | None, int]:
