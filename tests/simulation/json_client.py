@@ -149,11 +149,21 @@ class JsonClient(Peer):
         return True
 
     async def _enter(self) -> None:
-        if self.person.token is not None:
-            answer = await self.request("auth", token=self.person.token)
+        """Say who it is; tabs of one guest share the name that the first one gets."""
+        person = self.person
+        if person.token is not None:
+            answer = await self.request("auth", token=person.token)
+        elif person.is_naming:
+            if self.link is not None:
+                self.link.close()
+            raise Lost
         else:
-            answer = await self.request("name", name=self.person.name)
-            self.person.token = answer["token"]
+            person.is_naming = True
+            try:
+                answer = await self.request("name", name=person.name)
+            finally:
+                person.is_naming = False
+            person.token = answer["token"]
         self._is(answer["user"])
 
     def _unknown(self) -> None:

@@ -23,6 +23,7 @@ __all__ = ["TextClient"]
 WELCOME = "\nWelcome to the chat!"
 NAMED = "You are now known as "
 LIVE = ("[#", "[from ")  # history begins with a number
+PUT_OUT = ("You were kicked from", "You were banned")
 
 
 class Reading:
@@ -113,6 +114,8 @@ class TextClient(Peer):
             self.ledger.count("text errors")
             if "[internal]" in text:
                 self.ledger.wrong(self.name, f"reads {text!r}")
+        elif self.named is None and text.startswith(PUT_OUT):
+            pass  # put out while it was coming in, before it could be told its name
         elif self.named is None:
             self.ledger.wrong(self.name, f"has no name and reads {text!r}")
         elif not text.startswith("[") or text.startswith(LIVE):

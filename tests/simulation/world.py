@@ -44,6 +44,7 @@ __all__ = ["Outcome", "simulate"]
 LOGGERS = ("wynd", "wynd_chat", "asyncio")
 ACTIVE_S = (8.0, 25.0)
 SETTLED_S = 120  # a flooder waits 30 s, a frozen link 35 s
+STEADY_S = 4  # by then what was under way, such as a close frame, has come
 QUIET_S = 27.0  # presence lingers for 10 s; a tick comes every 25 s
 ACCOUNTS = ("root", "ann", "bob")
 GUESTS = ("gil", "hal", "ida")
@@ -159,8 +160,10 @@ class World:
         self._calm()
         self.stage = "everybody to settle"
         everybody: list[JsonClient | TextClient] = [*self.clients, *self.terminals]
+        steady_s = 0
         for _ in range(SETTLED_S):
-            if all(self._is_settled(one) for one in everybody):
+            steady_s = steady_s + 1 if all(self._is_settled(one) for one in everybody) else 0
+            if steady_s > STEADY_S:
                 break
             await asyncio.sleep(1.0)
         for one in everybody:
@@ -291,23 +294,12 @@ class World:
             if not client.is_connected or not client.is_synced:
                 if client.is_connected and client.link is not None:
                     client.link.close()
-                if not await self._connect(client):
+                if not await client.connect():
                     await asyncio.sleep(5.0 if client.end_code == 4503 else chance.uniform(0.2, 2))
                 continue
             await asyncio.sleep(chance.expovariate(1.0))
             if not self.is_calm and client.is_connected and client.is_synced:
                 await actions.act(client, self._names())
-
-    async def _connect(self, client: JsonClient) -> bool:
-        """Connect; tabs of one guest share the name that the first one got."""
-        person = client.person
-        if person.token is None and person.is_naming:
-            return False
-        person.is_naming = person.token is None
-        try:
-            return await client.connect()
-        finally:
-            person.is_naming = False
 
     async def _type(self, client: TextClient) -> None:
         chance = client.chance
