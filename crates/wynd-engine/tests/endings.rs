@@ -578,3 +578,17 @@ fn test_hostile_bytes_never_panic() {
         assert_eq!(harness.meter.bytes(), 0);
     }
 }
+
+#[test]
+fn test_an_ending_that_waits_for_the_dispatch_is_more_to_do() {
+    let mut harness = Harness::opened_shard(quiet());
+    let mut peer = harness.open();
+    peer.write_close(&harness, Some(1000), "bye");
+    harness.poll();
+    harness.flush(); // amid the dispatch: replies to what came before may still follow
+    assert!(harness.shard.more());
+    while harness.next().is_some() {}
+    harness.flush();
+    assert_eq!(peer.read(&harness), [close(1000, "")]);
+    assert!(!harness.shard.more());
+}
