@@ -156,7 +156,8 @@ async def test_litestar_handlers_and_listeners(host: str) -> None:
     async def listener(data: dict[str, int]) -> dict[str, int]:
         return {"twice": 2 * data["number"]}
 
-    app = Litestar([websocket("/raw")(handler), websocket_listener("/double")(listener)])
+    handlers = [websocket("/raw")(handler), websocket_listener("/double")(listener)]
+    app = Litestar(handlers, logging_config=None)  # its own would be that of all tests after it
     async with served_by(host, app) as server:
         async with socket_of(server, "/raw") as socket:
             await socket.send("one")

@@ -15,8 +15,8 @@ from tests.packaging.support import (
     HAS_CARGO,
     ROOT,
     Machine,
-    free_port,
     hold_conversation,
+    lasting_port,
     wait_until_listening,
 )
 
@@ -36,11 +36,11 @@ PROGRAMS = ("make", "sh", "env", "awk", "cat", "ls", "tr", "rm")
 def test_make_run_on_a_fresh_clone(cargo: bool, machine: Machine) -> None:
     if cargo and not HAS_CARGO:
         pytest.skip("cargo is not in PATH")
-    clone, port = clone_of_the_tree(machine.home / "clone"), free_port()
+    clone, port = clone_of_the_tree(machine.home / "clone"), lasting_port()
     log = machine.home / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["make", "run", f"PORT={port}", f"PLAIN_PORT={free_port()}"],
+            ["make", "run", f"PORT={port}", f"PLAIN_PORT={lasting_port()}"],
             cwd=clone,
             env=environment_of(machine, cargo=cargo),
             stdout=output,
@@ -52,8 +52,9 @@ def test_make_run_on_a_fresh_clone(cargo: bool, machine: Machine) -> None:
         wait_until_listening(port, process, log, patience_s=1200)
         hold_conversation(f"ws://localhost:{port}/ws")
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=30)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=30)
     said = log.read_text()
     assert f"npx wscat -c ws://localhost:{port}/ws" in said
     assert ("WebSockets run on wsproto" in said) is not cargo
