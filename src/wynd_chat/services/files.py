@@ -10,6 +10,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.files import clean_file_name
@@ -78,6 +79,7 @@ class Files:
         self._rate_limits = rate_limits
         self._lobby_id = lobby_id
         self._underway: dict[str, int] = {}  # bytes of uploads that are not rows yet, by user
+        self._last_steps: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._timer: Timer | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._swept_at: int | None = None
@@ -129,8 +131,11 @@ class Files:
                 await incoming.write(chunk)
             if not taken:
                 raise ChatError(ErrorCode.BAD_REQUEST, "the file is empty")
-            content = await incoming.keep()
-            return await self._noted(user, name, content)
+            async with self._last_step_of(user):
+                # Others of this user may have been noted since the first look.
+                self._check_allowance(taken, await self._allowance(user))
+                content = await incoming.keep()
+                return await self._noted(user, name, content)
         except FilesFailure as error:
             log.error("an upload failed: %s", error)
             raise ChatError(ErrorCode.UNAVAILABLE, UNWRITABLE, retry_after=5.0) from error
@@ -138,6 +143,13 @@ class Files:
             self._release(user, taken)
             if incoming is not None:
                 await self._discard(incoming)
+
+    def _last_step_of(self, user: User) -> asyncio.Lock:
+        """Return what lets one upload of a user at a time become a file and a row."""
+        lock = self._last_steps.get(user.id)
+        if lock is None:
+            lock = self._last_steps[user.id] = asyncio.Lock()
+        return lock
 
     async def _noted(self, user: User, name: str, content: StoredContent) -> Upload:
         now = self._clock.now_ms()

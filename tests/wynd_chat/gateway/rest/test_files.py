@@ -14,6 +14,7 @@ from tests.waiting import eventually
 from tests.wynd_chat.adapters.files.contents import HOSTILE, PLAIN, PNG
 from tests.wynd_chat.gateway.chat_kit import RunningChat, Visitor, a_chat
 from tests.wynd_chat.gateway.rest.refusals_kit import assert_refused
+from wynd_chat.domain.errors import ChatError
 from wynd_chat.domain.files import INLINE_TYPES
 from wynd_chat.domain.models import History, RoomKind
 
@@ -298,6 +299,28 @@ async def test_a_day_has_its_bytes_also_for_many_at_once(small: RunningChat) -> 
     assert_refused(refused, "rate_limited", "at most 3 MiB of files a day, try again tomorrow")
     bob = await small.account("Bob")
     assert (await bob.call("PUT", "/uploads/b", content=b"his own")).status_code == 201
+
+
+async def test_an_upload_that_others_overtook_leaves_nothing(small: RunningChat) -> None:
+    alice = await small.account("Alice")
+    user = await small.services.store.read(lambda snapshot: snapshot.user_by_key("alice"))
+    assert user is not None
+    is_let_in, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        is_let_in.set()
+        await goes_on.wait()
+        yield b"d" * MIB
+
+    slow = asyncio.create_task(small.services.files.receive(user, "slow", slowly()))
+    await is_let_in.wait()
+    for n in range(3):
+        answer = await alice.call("PUT", f"/uploads/{n}", content=bytes([n]) * MIB)
+        assert answer.status_code == 201
+    goes_on.set()
+    with pytest.raises(ChatError, match="3 MiB of files a day"):
+        await slow
+    assert small.services.files.held_bytes == 3 * MIB
 
 
 async def test_a_minute_has_its_uploads(small: RunningChat) -> None:
