@@ -15,7 +15,7 @@ import uvicorn
 from wynd.engines.certificates import replace_certificates, server_context
 from wynd.engines.sockets import address_of, close_sockets, open_sockets, path_of
 from wynd.http.hosts import StartFailed
-from wynd.http.uvicorn import WyndProtocol
+from wynd.http.uvicorn import INFLATES_IN_BOUNDS, WyndProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -124,7 +124,7 @@ def _uvicorn_config(app: Any, config: HostConfig) -> uvicorn.Config:
         forwarded_allow_ips=config.trusted_proxies or None,
         server_header=False,
         root_path=config.root_path,
-        ws_per_message_deflate=config.compression == "shared",
+        ws_per_message_deflate=config.compression == "shared" and INFLATES_IN_BOUNDS,
     )
 
 

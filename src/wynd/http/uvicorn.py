@@ -8,6 +8,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+INFLATES_IN_BOUNDS = True
+"""Whether it stops inflating at `ws_max_size`; wsproto looks at a frame when it is inflated."""
+
 if TYPE_CHECKING:
     from wynd.http.websocket import WyndProtocol
 else:
@@ -16,6 +19,7 @@ else:
     except ImportError as missing:
         from uvicorn.protocols.websockets.wsproto_impl import WSProtocol as WyndProtocol
 
+        INFLATES_IN_BOUNDS = False
         logging.getLogger("uvicorn.error").warning(
             "wynd's native module is not built here (%s); WebSockets run on wsproto", missing
         )

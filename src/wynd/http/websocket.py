@@ -136,7 +136,7 @@ class WyndProtocol(asyncio.BufferedProtocol):
         self._is_heard = self._may_write_now = True
         if messages and self._state == OPEN:
             self._queue.extend(messages)
-            self._held_bytes += max(size, self._session.decoded)
+            self._held_bytes += max(size, self._session.decoded) if self._extensions else size
             self._wake()
         flags = self._session.flags
         if flags or self._held_bytes > HELD_BYTES_MAX or len(self._queue) >= self._queue_max:

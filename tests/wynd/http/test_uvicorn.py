@@ -38,5 +38,14 @@ def test_without_the_native_module_it_is_uvicorns_and_says_so() -> None:
     assert said.endswith("WebSockets run on wsproto")
 
 
+def test_without_the_native_module_nothing_is_inflated() -> None:
+    program = WITHOUT_NATIVE + (
+        "\nfrom wynd.http.hosts import HostConfig"
+        "\nfrom wynd.http.portable import _uvicorn_config"
+        "\nprint(_uvicorn_config(None, HostConfig(compression='shared')).ws_per_message_deflate)"
+    )
+    assert run(program)[0].splitlines()[-1] == "False"
+
+
 def test_import_wynd_imports_no_web_framework() -> None:
     assert run(LAZY) == ("[]", "")

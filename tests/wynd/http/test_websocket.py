@@ -499,6 +499,18 @@ async def test_the_servers_end_is_1012_and_500_before_the_handshake() -> None:
 # Bounds
 
 
+class Busy(App):
+    """Answers nothing, and receives nothing more, until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(self, event: dict[str, Any], send: Any) -> None:
+        self.started.set()
+        await self.goes_on.wait()
+
+
 async def test_a_message_over_the_limit_is_1009_and_at_the_limit_it_passes() -> None:
     app = App()
     async with serving(app, ws_max_size=1000) as server, peer_of(server) as peer:
@@ -510,19 +522,12 @@ async def test_a_message_over_the_limit_is_1009_and_at_the_limit_it_passes() -> 
 
 
 async def test_reading_stops_while_the_application_does_not_receive() -> None:
-    started, goes_on = asyncio.Event(), asyncio.Event()
-
-    class Busy(App):
-        async def answer(self, event: dict[str, Any], send: Any) -> None:
-            started.set()
-            await goes_on.wait()
-
     app = Busy()
     async with serving(app, ws_max_queue=4) as server, peer_of(server) as peer:
         await peer.shake_hands()
         frame = text("x" * 60_000)
         peer.send(frame)
-        await started.wait()
+        await app.started.wait()
         (protocol,) = server.server_state.connections
         for _ in range(800):
             peer.send(frame)
@@ -530,7 +535,7 @@ async def test_reading_stops_while_the_application_does_not_receive() -> None:
         await eventually(lambda: not protocol.transport.is_reading())
         assert transport.get_write_buffer_size() > 10_000_000  # far from all was taken
         assert len(protocol._queue) <= 8  # type: ignore[union-attr]
-        goes_on.set()
+        app.goes_on.set()
         peer.send(close(1000))
         assert (await app.disconnect())["code"] == 1000
     assert len(app.events) == 802
@@ -539,12 +544,12 @@ async def test_reading_stops_while_the_application_does_not_receive() -> None:
 async def test_many_small_messages_at_once_are_held_undecoded() -> None:
     goes_on = asyncio.Event()
 
-    class Busy(App):
+    class Late(App):
         async def answer(self, event: dict[str, Any], send: Any) -> None:
             await goes_on.wait()
             await super().answer(event, send)
 
-    app = Busy()
+    app = Late()
     async with serving(app, ws_max_queue=4) as server, peer_of(server) as peer:
         await peer.shake_hands()
         peer.send(*(text(str(number)) for number in range(3000)))
@@ -557,51 +562,37 @@ async def test_many_small_messages_at_once_are_held_undecoded() -> None:
 
 
 async def test_what_compressed_messages_become_is_held_in_bounds() -> None:
-    started, goes_on = asyncio.Event(), asyncio.Event()
-
-    class Busy(App):
-        async def answer(self, event: dict[str, Any], send: Any) -> None:
-            started.set()
-            await goes_on.wait()
-
     app = Busy()
     async with serving(app) as server, peer_of(server) as peer:
         await peer.shake_hands("/", DEFLATE)
         bomb = deflated(bytes(200_000))
         peer.send(bomb)
-        await started.wait()
+        await app.started.wait()
         (protocol,) = server.server_state.connections
         queue: Any = protocol._queue  # type: ignore[union-attr]
         peer.send(bomb)  # some 200 bytes on the wire
         await eventually(lambda: not protocol.transport.is_reading())
         peer.send(*300 * [bomb])
         assert len(queue) == 1
-        goes_on.set()
+        app.goes_on.set()
         peer.send(close(1000))
         assert (await app.disconnect())["code"] == 1000
     assert len(app.events) == 303
 
 
 async def test_reading_stops_at_the_queues_end_however_slowly_messages_come() -> None:
-    started, goes_on = asyncio.Event(), asyncio.Event()
-
-    class Busy(App):
-        async def answer(self, event: dict[str, Any], send: Any) -> None:
-            started.set()
-            await goes_on.wait()
-
     app = Busy()
     async with serving(app, ws_max_queue=4) as server, peer_of(server) as peer:
         await peer.shake_hands()
         peer.send(text("first"))
-        await started.wait()
+        await app.started.wait()
         (protocol,) = server.server_state.connections
         queue: Any = protocol._queue  # type: ignore[union-attr]
         for number in range(4):
             peer.send(text(str(number)))
             await eventually(lambda number=number: len(queue) == number + 1)  # type: ignore[misc]
         assert not protocol.transport.is_reading()
-        goes_on.set()
+        app.goes_on.set()
         peer.send(text("last"), close(1000))
         assert (await app.disconnect())["code"] == 1000
     assert len(app.events) == 7
