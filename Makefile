@@ -105,9 +105,11 @@ test-portable: test-programs ## the Python tests over the portable engine only
 test-pythons: setup ## the Python tests under every other Python >= 3.11 found here
 	@tools/test-pythons
 
-# Three hours on two cores; STAGES="fuzz miri" runs those alone. The table is in build/nightly.
+# Three hours on two cores; STAGES="fuzz-crates miri" runs those alone, FUZZ_SECONDS=300 fuzzes each
+# target for five minutes instead of ten. The table is in build/nightly.
 nightly: test-programs ## everything, with many more examples, faults and long runs; a table at the end
-	$(BIN)/python -m tools.nightly $(if $(STAGES),--only $(STAGES))
+	$(BIN)/python -m tools.nightly $(if $(STAGES),--only $(STAGES)) \
+		$(if $(FUZZ_SECONDS),--fuzz-seconds $(FUZZ_SECONDS))
 
 SECONDS ?= 60
 
