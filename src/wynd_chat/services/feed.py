@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wynd_chat.ports.outlet import Outlet
     from wynd_chat.ports.store import EventsPage, Snapshot, Store
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "Stretch"]
 
 log = logging.getLogger("wynd_chat.feed")
 
@@ -39,6 +39,16 @@ RING_S = 120.0  # a reconnect within two minutes needs no store (reliability: 5.
 RING_EVENTS_MAX = 2_000  # of one room; a sync takes at most 500
 EVENTS_MAX = 100_000  # of all rings; those unused longest are emptied (about 1 KB an event)
 CATCH_UP_EVENTS = 1_000  # read at once when events were missed
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Events of one room above a position, as they were when they were read."""
+
+    events: list[Event]
+    """Without a gap; none where some were trimmed."""
+    changes: int
+    """How often the room's past had been changed before."""
 
 
 @dataclass(slots=True)
@@ -145,36 +155,50 @@ class Feed:
             return None
         return [event for _, event in track.ring if event.seq > after]
 
-    async def read(self, room_id: str, after: int, limit: int) -> list[Event]:
-        """Return events above `after` from the store, for `join`; [] where some were trimmed.
+    async def read(self, room_id: str, after: int, limit: int) -> Stretch:
+        """Return events above `after`, for `join`: the ring's, or the store's where it lacks some.
 
         Those who ask for the same at the same time share one read.
-
-        Raises:
-            StoreFailure: it cannot be read.
-        """
-        track = self._tracks.get(room_id)
-        changes = 0 if track is None else track.changes
-        page = await self._read(room_id, after, limit)
-        if not page.is_complete:
-            return []
-        if track is not None and track.changes == changes:
-            self._backfill(track, after, [one for one in page.events if one.seq <= track.head])
-        return list(page.events)
-
-    def join(self, room_id: str, after: int, read: list[Event] | None) -> list[Event] | None:
-        """Return all events above `after` up to the head, or None: trimmed, or in the future.
 
         Args:
             room_id: A room with a head.
             after: The position.
-            read: What `read` returned, where the ring did not reach back that far.
+            limit: More than this many are of no use.
+
+        Raises:
+            StoreFailure: it cannot be read.
+        """
+        track = self._tracks[room_id]
+        changes = track.changes
+        recent = self.recent(room_id, after)
+        if recent is not None:
+            return Stretch(recent, changes)
+        page = await self._read(room_id, after, limit)
+        if not page.is_complete:
+            return Stretch([], changes)
+        if track.changes == changes:
+            self._backfill(track, after, [one for one in page.events if one.seq <= track.head])
+        return Stretch(list(page.events), changes)
+
+    def join(self, room_id: str, after: int, read: Stretch) -> list[Event] | None:
+        """Return all events above `after` up to the head.
+
+        None: some were trimmed, or the past was changed since they were read, or `after` lies in
+        the future.
+
+        Args:
+            room_id: A room with a head.
+            after: The position.
+            read: What `read` returned; the ring may have let go of it since.
         """
         recent = self.recent(room_id, after)
         if recent is not None:
             return recent
-        head = self._tracks[room_id].head
-        known = [event for event in read or () if event.seq <= head]
+        track = self._tracks[room_id]
+        if read.changes != track.changes:
+            return None
+        head = track.head
+        known = [event for event in read.events if event.seq <= head]
         if not known or known[0].seq != after + 1:
             return None
         if known[-1].seq == head:

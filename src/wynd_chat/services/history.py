@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wynd_chat.domain.events import Event
     from wynd_chat.domain.models import Membership, Room, User
     from wynd_chat.ports.store import Snapshot, Store
-    from wynd_chat.services.feed import Feed
+    from wynd_chat.services.feed import Feed, Stretch
 
 __all__ = ["Histories", "Missed", "MissedRoom", "Page"]
 
@@ -175,7 +175,7 @@ class Histories:
             for name, last in positions.items():
                 if name in names:
                     wanted[names[name].id] = last
-        read: dict[str, list[Event]] = {}
+        read: dict[str, Stretch] = {}
         for room, membership, _ in mine:
             head = self._feed.head(room.id, room.last_seq)
             if room.id in wanted:
@@ -184,7 +184,7 @@ class Histories:
                     continue
                 after = max(wanted[room.id], visible_from(room, membership) - 1)
                 wanted[room.id] = after
-                if after <= head and self._feed.recent(room.id, after) is None:
+                if after <= head:
                     read[room.id] = await self._feed.read(room.id, after, limit)
         return Missed(
             tuple(
@@ -192,7 +192,7 @@ class Histories:
                     room,
                     membership,
                     self._feed.head(room.id, room.last_seq),
-                    self._recovered(room.id, wanted, read.get(room.id), limit),
+                    self._recovered(room.id, wanted.get(room.id), read.get(room.id), limit),
                     peer,
                 )
                 for room, membership, peer in mine
@@ -201,11 +201,14 @@ class Histories:
         )
 
     def _recovered(
-        self, room_id: str, wanted: Mapping[str, int], read: list[Event] | None, limit: int
+        self, room_id: str, after: int | None, read: Stretch | None, limit: int
     ) -> tuple[Event, ...] | None:
-        if room_id not in wanted:
+        if after is None:
             return None
-        events = self._feed.join(room_id, wanted[room_id], read)
+        if read is None:  # the position was in the future, and may not be any more
+            events = self._feed.recent(room_id, after)
+        else:
+            events = self._feed.join(room_id, after, read)
         return None if events is None or len(events) > limit else tuple(events)
 
 

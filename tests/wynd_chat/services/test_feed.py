@@ -218,7 +218,7 @@ async def test_many_who_ask_for_the_same_share_one_read(kit: Kit) -> None:
     before = kit.feed.history_reads
     results = await asyncio.gather(*(kit.feed.read(kit.lobby.id, 0, 200) for _ in range(50)))
     assert kit.feed.history_reads == before + 1
-    assert all([event.seq for event in read] == [1, 2, 3, 4] for read in results)
+    assert all([event.seq for event in read.events] == [1, 2, 3, 4] for read in results)
 
 
 async def test_what_was_read_fills_the_ring_for_the_next(kit: Kit) -> None:
@@ -239,7 +239,7 @@ async def test_of_what_was_trimmed_nothing_is_returned(kit: Kit) -> None:
     await kit.say(alice, kit.lobby, "e")
     await kit.store.write(lambda tx: tx.trim_events(kit.lobby.id, 3))
     read = await kit.feed.read(kit.lobby.id, 0, 200)
-    assert read == []
+    assert read.events == []
     assert kit.feed.join(kit.lobby.id, 0, read) is None
 
 

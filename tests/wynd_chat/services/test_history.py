@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import eventually
 from tests.wynd_chat.kit import a_kit
 from wynd_chat.domain.errors import ChatError, ErrorCode
 from wynd_chat.domain.events import Message
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.wynd_chat.kit import Kit
     from wynd_chat.domain.models import Room, User
     from wynd_chat.ports.store import Transaction
-    from wynd_chat.services.history import MissedRoom, Page
+    from wynd_chat.services.history import Missed, MissedRoom, Page
 
 
 @pytest.fixture
@@ -188,6 +189,47 @@ async def test_what_is_posted_while_it_is_read_is_in_it(kit: Kit) -> None:
         assert one.events is not None
         assert [event.seq for event in one.events] == list(range(1, one.head + 1))
         await posting
+
+
+async def reading_both(kit: Kit, alice: User) -> asyncio.Task[Missed]:
+    """Return who reads the lobby, which is in the ring, and waits for #dev, which is not."""
+    dev = await kit.room(alice, "dev")
+    await kit.say(alice, kit.lobby, *"ab")
+    await kit.say(alice, dev, *"ab")
+    await kit.clock.advance(feeds.RING_S + 1)
+    await kit.say(alice, dev, "c")
+    positions = {"lobby": 0, "dev": 0}
+    rooms_are_read = kit.store.gate = asyncio.Event()
+    asking = asyncio.create_task(kit.histories.missed(alice, kit.histories.epoch, positions, 200))
+    await eventually(lambda: kit.store.late == 1)
+    kit.store.gate, reads = asyncio.Event(), kit.store.reads
+    rooms_are_read.set()
+    await eventually(lambda: kit.store.reads > reads and kit.store.late == 1)
+    return asking
+
+
+async def test_what_the_ring_lets_go_meanwhile_is_no_gap(kit: Kit) -> None:
+    alice = await kit.guest("Alice")
+    asking = await reading_both(kit, alice)
+    gate, kit.store.gate = kit.store.gate, None
+    await kit.say(alice, kit.lobby, "c")  # all before it is too old for the ring
+    assert kit.feed.recent(kit.lobby.id, 0) is None
+    assert gate is not None
+    gate.set()
+    found = {one.room.shown: one for one in (await asking).rooms}
+    assert [event.seq for event in found["lobby"].events or ()] == [1, 2, 3]
+    assert [event.seq for event in found["dev"].events or ()] == [1, 2, 3]
+
+
+async def test_a_past_that_is_changed_meanwhile_is_not_shown_as_it_was(kit: Kit) -> None:
+    alice = await kit.guest("Alice")
+    asking = await reading_both(kit, alice)
+    gate, kit.store.gate = kit.store.gate, None
+    for room, _ in await kit.store.read(lambda snapshot: snapshot.rooms_of(alice.id)):
+        kit.feed.forget(room.id)
+    assert gate is not None
+    gate.set()
+    assert [one.events for one in (await asking).rooms] == [None, None]
 
 
 def trim(tx: Transaction, room_id: str, below: int) -> None:
