@@ -19,6 +19,7 @@ NATIVE_IS_REQUIRED = os.environ.get("WYND_REQUIRE_NATIVE") == "1"
 settings.register_profile("dev", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile("nightly", max_examples=5_000, deadline=None)
+NIGHTLY_PROPERTY_S = 900.0  # for so many examples, beside other tests on two cores
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,14 +45,19 @@ def pytest_report_header(config: pytest.Config) -> str:
     )
 
 
+@pytest.hookimpl(trylast=True)  # once Hypothesis has marked its tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out nightly tests and the other engine, as the options say."""
+    """Leave out nightly tests and the other engine, as the options say; give long forms time."""
     only = config.getoption("--engine")
     other = [item for item in items if only is not None and engine_of(item) not in (None, only)]
     if other:
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if item not in set(other)]
     if config.getoption("--nightly"):
+        for item in items:
+            is_property = item.get_closest_marker("hypothesis") is not None
+            if is_property and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(NIGHTLY_PROPERTY_S))
         return
     for item in items:
         if item.get_closest_marker("nightly") is not None:

@@ -330,4 +330,4 @@ def test_postgres_answers_as_memory_does(postgres: PostgresProcess) -> None:
     def drop() -> None:
         postgres.execute(f"DROP DATABASE {names.pop()}")
 
-    run(make, drop, share=4)
+    run(make, drop, share=10)
