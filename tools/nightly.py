@@ -6,7 +6,8 @@
 
 A stage that fails does not keep the others from running; the exit status is 1 in the end. Stages
 that measure time run alone. The rest only counts, so that two of them run at once. What a stage
-prints is kept in `build/nightly/STAGE.log`, the table in `build/nightly/summary.md`.
+prints is kept in `build/nightly/STAGE.log`, the figures that tests record in `STAGE.xml` (JUnit's
+properties), the table in `build/nightly/summary.md`.
 
 Exit status 3 of a stage means that its tool or its data cannot be had here; it is told, and is no
 failure.
@@ -83,11 +84,12 @@ def stages(fuzz_s: int) -> list[Stage]:
     cargo = ["cargo", "test", "--release", "--quiet"]
     fuzz = [python, "-m", "tools.fuzz", "--seconds", str(fuzz_s)]
     return [
-        Stage("measured", [*pytest, *MEASURING], is_alone=True),
+        Stage("measured", [*pytest, _figures("measured"), *MEASURING], is_alone=True),
         Stage(
             "tests",
             [
-                *(*pytest, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+                *(*pytest, _figures("tests")),
+                *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
                 *("--ignore", "tests/simulation"),
                 *(word for folder in MEASURING for word in ("--ignore", folder)),
             ],
@@ -119,6 +121,10 @@ def stages(fuzz_s: int) -> list[Stage]:
         ),
         Stage("audit", [python, "-m", "tools.audit"]),
     ]
+
+
+def _figures(name: str) -> str:
+    return f"--junitxml={FOLDER / name}.xml"
 
 
 def main() -> int:
