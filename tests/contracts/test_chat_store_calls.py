@@ -303,7 +303,7 @@ def run(make: Callable[[], Store], clean_up: Callable[[], None], share: int) -> 
     )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_sqlite_answers_as_memory_does() -> None:
     folders: list[Path] = []
 
@@ -311,7 +311,7 @@ def test_sqlite_answers_as_memory_does() -> None:
         folders.append(Path(tempfile.mkdtemp(prefix="wynd-calls-")))
         return SqliteStore(folders[-1] / "chat.db")
 
-    run(make, lambda: shutil.rmtree(folders.pop()), share=1)
+    run(make, lambda: shutil.rmtree(folders.pop()), share=2)
 
 
 @pytest.mark.postgres
