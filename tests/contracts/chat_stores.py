@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import NullPool, create_engine
+
 from tests.wynd_chat.domain.rows import a_member, a_room, a_user
 from wynd_chat.adapters.store.memory import MemoryStore
 from wynd_chat.adapters.store.postgres import PostgresStore
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from sqlalchemy import Engine
+
     from wynd_chat.ports.store import Store, Transaction
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "fill",
     "joined",
     "memory_chat",
+    "memory_engine",
     "opened",
     "postgres_chat",
     "sqlite_chat",
@@ -218,3 +223,12 @@ def an_answer(key: str = "key", at: int = 5) -> IdempotentAnswer:
     return IdempotentAnswer(
         user_id=ALICE.id, key=key, request_hash="h", status=201, body='{"id":"ü"}', at=at
     )
+
+
+def memory_engine(**options: Any) -> Engine:
+    """Return an engine for SQLite whose every connection is an empty database, gone when it ends.
+
+    Args:
+        options: Of `sqlite3.connect`.
+    """
+    return create_engine("sqlite://", poolclass=NullPool, connect_args=options)

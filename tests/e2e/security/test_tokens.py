@@ -10,6 +10,7 @@ import hashlib
 import io
 import logging
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +255,7 @@ async def test_no_secret_is_in_any_log_line_or_row(
     written = stream.getvalue()
     assert len(written.splitlines()) > 6
     assert [what for what, secret in secrets.items() if secret in written] == []
-    with sqlite3.connect(tmp_path / "chat.sqlite3") as database:
+    with closing(sqlite3.connect(tmp_path / "chat.sqlite3")) as database:
         rows = "\n".join(database.iterdump())
     kept = {"message"}  # messages are stored, and never logged
     assert [what for what, text in secrets.items() if what not in kept and text in rows] == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -267,15 +267,18 @@ async def test_what_another_program_ends_is_noticed_within_about_a_second(tmp_pa
         token = await house.token(alice)
         first, second = await house.enter(token), await house.enter(await house.token(bob))
         await eventually(lambda: len(house.chat.hub.clients) == 2)
-        with sqlite3.connect(path) as other:  # as `wynd-chat token --revoke` does
+        with closing(sqlite3.connect(path)) as other, other:
+            # as `wynd-chat token --revoke` does
             other.execute("DELETE FROM sessions WHERE token_hash = ?", (hash_of(token),))
         assert await house.ended(first) == 4501
         assert await house.is_open(second)
-        with sqlite3.connect(path) as other:  # as `wynd-chat user role Bob admin` does
+        with closing(sqlite3.connect(path)) as other, other:
+            # as `wynd-chat user role Bob admin` does
             other.execute("UPDATE users SET role = 'admin' WHERE id = ?", (bob.id,))
         (client,) = house.chat.hub.clients_of(bob.id)
         await eventually(lambda: client.user is not None and client.user.role is ServerRole.ADMIN)
-        with sqlite3.connect(path) as other:  # as `wynd-chat user delete Bob` does
+        with closing(sqlite3.connect(path)) as other, other:
+            # as `wynd-chat user delete Bob` does
             other.execute("PRAGMA foreign_keys = ON")
             other.execute("DELETE FROM users WHERE id = ?", (bob.id,))
         assert await house.ended(second) == 4501

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
@@ -141,15 +142,13 @@ class SqliteFile:
         partial = target.with_name(target.name + ".partial")
         partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        source = sqlite3.connect(self.path)
-        copy = sqlite3.connect(partial)
-        try:
+        with (
+            closing(sqlite3.connect(self.path)) as source,
+            closing(sqlite3.connect(partial)) as copy,
+        ):
             source.backup(copy)
             # The copy is one file, to be read by any SQLite without a log beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
-        finally:
-            copy.close()
-            source.close()
         synced(partial)
         partial.replace(target)
         synced(self.path.parent)
@@ -186,11 +185,8 @@ def check_library() -> None:
             "Use a newer Python, or PostgreSQL."
         )
     with_fts5 = "SELECT sqlite_compileoption_used('ENABLE_FTS5')"
-    connection = sqlite3.connect(":memory:")
-    try:
+    with closing(sqlite3.connect(":memory:")) as connection:
         (is_there,) = connection.execute(with_fts5).fetchone()
-    finally:
-        connection.close()
     if not is_there:
         raise StoreUnusable(
             "This Python's SQLite was built without FTS5, which wynd-chat needs for search. "

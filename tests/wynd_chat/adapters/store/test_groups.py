@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from tests.contracts.chat_stores import CAROL, DEV, a_message, fill
+from tests.contracts.chat_stores import CAROL, DEV, a_message, fill, memory_engine
 from wynd_chat.adapters.store.groups import GroupLost, Operation, run_group
 from wynd_chat.adapters.store.schema import METADATA
 from wynd_chat.domain.errors import ChatError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     """Give a transaction over a database with three users in two rooms."""
-    engine = create_engine("sqlite://", connect_args={"isolation_level": None})
+    engine = memory_engine(isolation_level=None)
     event.listen(engine, "connect", lambda driver, _: driver.execute("PRAGMA foreign_keys = ON"))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     with engine.connect() as connection, connection.begin():

@@ -6,8 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 
+from tests.contracts.chat_stores import memory_engine
 from wynd_chat.adapters.store.migrate import SCRIPTS, migrate
 from wynd_chat.ports.store import StoreUnusable
 
@@ -38,7 +39,7 @@ def later_scripts(folder: Path, fate: str = "") -> Path:
 
 def test_an_empty_database_is_filled_once_and_not_copied() -> None:
     copied: list[str] = []
-    with create_engine("sqlite://").begin() as connection:
+    with memory_engine().begin() as connection:
         assert migrate(connection, before_change=copied.append)
         assert "messages" in inspect(connection).get_table_names()
         assert not migrate(connection, before_change=copied.append)
@@ -48,7 +49,7 @@ def test_an_empty_database_is_filled_once_and_not_copied() -> None:
 def test_a_filled_database_is_shown_before_it_is_changed(tmp_path: Path) -> None:
     scripts = later_scripts(tmp_path)
     seen: list[tuple[str, bool]] = []
-    with create_engine("sqlite://").begin() as connection:
+    with memory_engine().begin() as connection:
         migrate(connection)
 
         def look(revision: str) -> None:
@@ -60,14 +61,14 @@ def test_a_filled_database_is_shown_before_it_is_changed(tmp_path: Path) -> None
 
 
 def test_a_schema_newer_than_the_program_is_refused(tmp_path: Path) -> None:
-    with create_engine("sqlite://").begin() as connection:
+    with memory_engine().begin() as connection:
         migrate(connection, scripts=later_scripts(tmp_path))
         with pytest.raises(StoreUnusable, match="0002 is newer than this program"):
             migrate(connection)
 
 
 def test_tables_of_another_program_are_refused() -> None:
-    with create_engine("sqlite://").begin() as connection:
+    with memory_engine().begin() as connection:
         connection.exec_driver_sql("CREATE TABLE recipes (id INTEGER)")
         with pytest.raises(StoreUnusable, match="another program"):
             migrate(connection)

@@ -6,10 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from tests.contracts.chat_stores import ALICE, BOB, CAROL, DEV, LOBBY, a_message, a_upload, fill
+from tests.contracts.chat_stores import (
+    ALICE,
+    BOB,
+    CAROL,
+    DEV,
+    LOBBY,
+    a_message,
+    a_upload,
+    fill,
+    memory_engine,
+)
 from wynd_chat.adapters.store.posting import LOCKED_ROOMS
 from wynd_chat.adapters.store.schema import METADATA
 from wynd_chat.adapters.store.transaction import SqlTransaction
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def transaction() -> Iterator[SqlTransaction]:
     """Give a transaction over a database with three users in two rooms."""
-    engine = create_engine("sqlite://")
+    engine = memory_engine()
     with engine.begin() as connection:
         METADATA.create_all(connection)
         transaction = SqlTransaction(connection)

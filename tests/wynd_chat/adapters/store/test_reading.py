@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine
 
-from tests.contracts.chat_stores import BOB, DEV, a_message, a_upload, fill
+from tests.contracts.chat_stores import BOB, DEV, a_message, a_upload, fill, memory_engine
 from wynd_chat.adapters.store.reading import SqlSnapshot, bounded, counted, padded
 from wynd_chat.adapters.store.schema import METADATA
 from wynd_chat.adapters.store.transaction import SqlTransaction
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def transaction() -> Iterator[SqlTransaction]:
     """Give a transaction over a database with a few messages."""
-    with create_engine("sqlite://").begin() as connection:
+    with memory_engine().begin() as connection:
         METADATA.create_all(connection)
         transaction = SqlTransaction(connection)
         fill(transaction)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import BigInteger, Integer, Text, create_engine
+from sqlalchemy import BigInteger, Integer, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
+from tests.contracts.chat_stores import memory_engine
 from wynd_chat.adapters.store.schema import METADATA, messages
 
 if TYPE_CHECKING:
@@ -70,9 +71,8 @@ def test_what_a_dropped_user_leaves_is_found_by_an_index(table: Table) -> None:
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     """Give an empty database without foreign keys, for constraints of single tables."""
-    engine = create_engine("sqlite://")
-    METADATA.create_all(engine)
-    with engine.begin() as connection:
+    with memory_engine().begin() as connection:
+        METADATA.create_all(connection)
         yield connection
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Select, create_engine, event
+from sqlalchemy import Select, event
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from tests.contracts.chat_stores import memory_engine
 from wynd_chat.adapters.store import posting, statements
 from wynd_chat.adapters.store.schema import METADATA
 
@@ -33,9 +34,8 @@ STATEMENTS = {
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Connection]:
     """Give an empty database with the schema."""
-    engine = create_engine("sqlite://")
-    METADATA.create_all(engine)
-    with engine.connect() as connection:
+    with memory_engine().connect() as connection:
+        METADATA.create_all(connection)
         yield connection
 
 

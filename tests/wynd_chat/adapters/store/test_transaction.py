@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 
-from tests.contracts.chat_stores import ALICE, BOB, a_message, fill, opened
+from tests.contracts.chat_stores import ALICE, BOB, a_message, fill, memory_engine, opened
 from tests.wynd_chat.domain.rows import a_user
 from wynd_chat.adapters.store.postgres import PostgresStore
 from wynd_chat.adapters.store.schema import METADATA
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def transaction() -> Iterator[SqlTransaction]:
     """Give a transaction over a database with three users in two rooms."""
-    engine = create_engine("sqlite://")
+    engine = memory_engine()
     event.listen(engine, "connect", lambda driver, _: driver.execute("PRAGMA foreign_keys = ON"))
     with engine.begin() as connection:
         METADATA.create_all(connection)

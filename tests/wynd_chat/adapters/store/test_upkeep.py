@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine
 
+from tests.contracts.chat_stores import memory_engine
 from wynd_chat.adapters.store import upkeep
 from wynd_chat.adapters.store.schema import METADATA
 
@@ -28,11 +28,9 @@ GIVEN: dict[str, Any] = {
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     """Give an empty database."""
-    engine = create_engine("sqlite://")
-    METADATA.create_all(engine)
-    with engine.begin() as connection:
+    with memory_engine().begin() as connection:
+        METADATA.create_all(connection)
         yield connection
-    engine.dispose()
 
 
 def plan(connection: Connection, statement: Any) -> str:

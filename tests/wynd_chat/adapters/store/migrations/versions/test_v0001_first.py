@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
 
+from tests.contracts.chat_stores import memory_engine
 from wynd_chat.adapters.store.migrate import migrate
 from wynd_chat.adapters.store.schema import METADATA
 
@@ -23,7 +23,7 @@ AVATAR = (
 
 def sqlite() -> Engine:
     """Return an empty database in memory."""
-    return create_engine("sqlite://")
+    return memory_engine()
 
 
 def statements(connection: Connection) -> dict[str, str]:
