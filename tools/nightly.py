@@ -179,7 +179,8 @@ def _run(stage: Stage) -> Outcome:
             output.write(f"\nended after {STAGE_S:g} s\n")
     seconds = time.monotonic() - began
     verdict = {0: "ok", UNAVAILABLE: "unavailable"}.get(status, "FAILED")
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    printed = log.read_text(errors="replace").splitlines()
+    lines = [line for line in printed if line.strip() and not line.startswith("make")]
     outcome = Outcome(stage.name, verdict, seconds, lines[-1].strip("= ") if lines else "")
     print(f"{time.strftime('%H:%M:%S')} {stage.name}: {verdict}, {seconds:.0f} s", flush=True)
     return outcome
