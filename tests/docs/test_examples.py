@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import runpy
 import signal
@@ -209,12 +210,14 @@ async def test_many_processes_share_the_port() -> None:
     try:
         answers: set[int] = set()
         async with asyncio.timeout(30):
-            while len(answers) < 2:
+            while len(answers) < 4:  # all: one that still starts may ignore SIGINT
                 answers.add(await _pid_that_answers())
-    finally:
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the program and its workers
-    async with asyncio.timeout(15):
-        assert await process.wait() == 0
+        async with asyncio.timeout(15):
+            assert await process.wait() == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _pid_that_answers() -> int:

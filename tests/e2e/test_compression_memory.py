@@ -114,7 +114,10 @@ async def explode(port: int, frame: bytes) -> None:
     peer = await Peer.connect(port)
     with contextlib.closing(peer.sock):
         await peer.send(frame)
-        assert await peer.events() == [("close", 1009, "Message too big.")]
+        told = await peer.events()
+        while told == [("ping", b"")]:  # beside 200 others: whether it is still there
+            told = await peer.events()
+        assert told[-1:] == [("close", 1009, "Message too big.")]
 
 
 @pytest.mark.parametrize("compression", ["shared", "dedicated"])
