@@ -311,11 +311,11 @@ def test_sqlite_answers_as_memory_does() -> None:
         folders.append(Path(tempfile.mkdtemp(prefix="wynd-calls-")))
         return SqliteStore(folders[-1] / "chat.db")
 
-    run(make, lambda: shutil.rmtree(folders.pop()), share=2)
+    run(make, lambda: shutil.rmtree(folders.pop()), share=1)
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_postgres_answers_as_memory_does(postgres: PostgresProcess) -> None:
     from wynd_chat.adapters.store.postgres import PostgresStore
 
@@ -330,4 +330,4 @@ def test_postgres_answers_as_memory_does(postgres: PostgresProcess) -> None:
     def drop() -> None:
         postgres.execute(f"DROP DATABASE {names.pop()}")
 
-    run(make, drop, share=10)
+    run(make, drop, share=4)

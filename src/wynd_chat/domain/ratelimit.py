@@ -168,7 +168,7 @@ class SlidingCount:
         times = self._times.get(key)
         if times is None or len(times) < self._limit or self._is_over(times[0], now):
             return None
-        return times[0] + self._window_s - now
+        return self._window_s - (now - times[0])  # rounded so, it is never above the window
 
     def forget(self, key: Hashable) -> None:
         """Forget a key, so that it starts afresh; none is no error."""

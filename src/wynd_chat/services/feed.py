@@ -45,8 +45,10 @@ CATCH_UP_EVENTS = 1_000  # read at once when events were missed
 class Stretch:
     """Events of one room above a position, as they were when they were read."""
 
+    after: int
+    """The position."""
     events: list[Event]
-    """Without a gap; none where some were trimmed."""
+    """Without a gap; none where some were trimmed, or the position lay in the future."""
     changes: int
     """How often the room's past had been changed before."""
 
@@ -170,28 +172,29 @@ class Feed:
         """
         track = self._tracks[room_id]
         changes = track.changes
+        if after > track.head:
+            return Stretch(after, [], changes)
         recent = self.recent(room_id, after)
         if recent is not None:
-            return Stretch(recent, changes)
+            return Stretch(after, recent, changes)
         page = await self._read(room_id, after, limit)
         if not page.is_complete:
-            return Stretch([], changes)
+            return Stretch(after, [], changes)
         if track.changes == changes:
             self._backfill(track, after, [one for one in page.events if one.seq <= track.head])
-        return Stretch(list(page.events), changes)
+        return Stretch(after, list(page.events), changes)
 
-    def join(self, room_id: str, after: int, read: Stretch) -> list[Event] | None:
-        """Return all events above `after` up to the head.
+    def join(self, room_id: str, read: Stretch) -> list[Event] | None:
+        """Return all events above the position that was read from, up to the head.
 
-        None: some were trimmed, or the past was changed since they were read, or `after` lies in
-        the future.
+        None: some were trimmed, or the past was changed since they were read, or the position lies
+        in the future.
 
         Args:
             room_id: A room with a head.
-            after: The position.
             read: What `read` returned; the ring may have let go of it since.
         """
-        recent = self.recent(room_id, after)
+        recent = self.recent(room_id, read.after)
         if recent is not None:
             return recent
         track = self._tracks[room_id]
@@ -199,7 +202,7 @@ class Feed:
             return None
         head = track.head
         known = [event for event in read.events if event.seq <= head]
-        if not known or known[0].seq != after + 1:
+        if not known or known[0].seq != read.after + 1:
             return None
         if known[-1].seq == head:
             return known

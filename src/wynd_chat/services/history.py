@@ -177,22 +177,18 @@ class Histories:
                     wanted[names[name].id] = last
         read: dict[str, Stretch] = {}
         for room, membership, _ in mine:
-            head = self._feed.head(room.id, room.last_seq)
-            if room.id in wanted:
-                if wanted[room.id] < room.min_seq - 1:
-                    del wanted[room.id]  # messages above the position were removed: a gap
-                    continue
-                after = max(wanted[room.id], visible_from(room, membership) - 1)
-                wanted[room.id] = after
-                if after <= head:
-                    read[room.id] = await self._feed.read(room.id, after, limit)
+            self._feed.head(room.id, room.last_seq)  # from now on it is followed
+            position = wanted.get(room.id)
+            if position is not None and position >= room.min_seq - 1:  # else some were removed
+                after = max(position, visible_from(room, membership) - 1)
+                read[room.id] = await self._feed.read(room.id, after, limit)
         return Missed(
             tuple(
                 MissedRoom(
                     room,
                     membership,
                     self._feed.head(room.id, room.last_seq),
-                    self._recovered(room.id, wanted.get(room.id), read.get(room.id), limit),
+                    self._recovered(room.id, read.get(room.id), limit),
                     peer,
                 )
                 for room, membership, peer in mine
@@ -201,14 +197,9 @@ class Histories:
         )
 
     def _recovered(
-        self, room_id: str, after: int | None, read: Stretch | None, limit: int
+        self, room_id: str, read: Stretch | None, limit: int
     ) -> tuple[Event, ...] | None:
-        if after is None:
-            return None
-        if read is None:  # the position was in the future, and may not be any more
-            events = self._feed.recent(room_id, after)
-        else:
-            events = self._feed.join(room_id, after, read)
+        events = None if read is None else self._feed.join(room_id, read)
         return None if events is None or len(events) > limit else tuple(events)
 
 

@@ -187,7 +187,7 @@ async def test_the_ring_forgets_what_is_old_and_the_store_has_it(kit: Kit) -> No
     assert kit.feed.recent(kit.lobby.id, 0) is None
     assert kit.feed.recent(kit.lobby.id, 1) is None
     read = await kit.feed.read(kit.lobby.id, 0, 200)
-    joined = kit.feed.join(kit.lobby.id, 0, read)
+    joined = kit.feed.join(kit.lobby.id, read)
     assert joined is not None
     assert [event.seq for event in joined] == [1, 2, 3]
 
@@ -240,7 +240,7 @@ async def test_of_what_was_trimmed_nothing_is_returned(kit: Kit) -> None:
     await kit.store.write(lambda tx: tx.trim_events(kit.lobby.id, 3))
     read = await kit.feed.read(kit.lobby.id, 0, 200)
     assert read.events == []
-    assert kit.feed.join(kit.lobby.id, 0, read) is None
+    assert kit.feed.join(kit.lobby.id, read) is None
 
 
 async def test_events_that_come_while_reading_are_joined_without_a_gap(kit: Kit) -> None:
@@ -250,6 +250,6 @@ async def test_events_that_come_while_reading_are_joined_without_a_gap(kit: Kit)
     await kit.say(alice, kit.lobby, "c")
     read = await kit.feed.read(kit.lobby.id, 0, 200)
     await kit.say(alice, kit.lobby, "d", "e")
-    joined = kit.feed.join(kit.lobby.id, 0, read)
+    joined = kit.feed.join(kit.lobby.id, read)
     assert joined is not None
     assert [event.seq for event in joined] == [1, 2, 3, 4, 5]
